@@ -1,20 +1,25 @@
 //! Command line and environment.
 
+mod scope;
+
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use loadline_agent::{
     Address, AgentSettings, GroupSet, PlaintextPolicy, SAMPLES_MAX, ServerTls, ServerTlsFiles,
 };
-use loadline_common::{GenerateTarget, version_text};
+use loadline_common::{
+    AGENT_VARIABLES, GenerateTarget, parse_switch, unknown_variables, usage_or_variable_error,
+    version_text,
+};
 use loadline_protocol::{DurationText, parse_duration};
 use tracing::Level;
+
+use scope::GivenOptions;
 
 /// Default port of an agent.
 const DEFAULT_PORT: u16 = 1027;
@@ -26,16 +31,11 @@ const CLIENT_LIMIT_MAX: usize = 1_000_000;
 /// option, since only tests need it.
 const LOCAL_AGENT_VARIABLE: &str = "LOADLINE_AGENT_RESIDENT";
 
-/// Options that conflict with `--stdio`, and the reasons.
-const STDIO_CONFLICTS: [(&[&str], &str); 4] = [
-    (&["listen"], "--stdio serves one client and cannot listen; remove --listen"),
-    (&["metrics_listen"], "--stdio serves one client and cannot listen; remove --metrics-listen"),
-    (&["state_dir"], "--stdio ends with its client and keeps no samples; remove --state-dir"),
-    (
-        &["tls_cert", "tls_key", "tls_client_ca"],
-        "--stdio does not use TLS, ssh encrypts its stream; remove --tls-cert",
-    ),
-];
+/// Prefix of the agent's environment variables.
+const VARIABLE_PREFIX: &str = "LOADLINE_AGENT_";
+
+/// Unit in which the longest history is shown.
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Output of `--version`; `-V` prints the version alone.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -69,22 +69,35 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub(crate) metrics_listen: Vec<Address>,
 
-    /// No address was given, so [`Options::listen`] has the default.
+    /// Options that were given, as opposed to defaults.
     #[arg(skip)]
-    pub(crate) listens_by_default: bool,
+    pub(crate) given: GivenOptions,
 
     /// Serve one client on standard input and output, then exit; used with ssh
     ///
     /// If an agent runs on 127.0.0.1:1027, its stream is forwarded, with its history.
-    #[arg(long, value_parser = FalseyValueParser::new())]
+    #[arg(long, value_parser = parse_switch)]
     pub(crate) stdio: bool,
 
     /// Time between samples, 250ms to 1h
-    #[arg(short, long, value_name = "DURATION", default_value = "1s", value_parser = parse_interval)]
+    #[arg(
+        short,
+        long,
+        value_name = "DURATION",
+        default_value = "1s",
+        value_parser = parse_interval,
+        allow_hyphen_values = true
+    )]
     interval: Duration,
 
     /// Keep samples this long, for clients that request history
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_duration)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "1h",
+        value_parser = parse_duration,
+        allow_hyphen_values = true
+    )]
     history: Duration,
 
     /// Collect these groups: cpu, freq, mem, load, swap, net, disk, pressure, cores, temp, procs,
@@ -128,7 +141,7 @@ pub(crate) struct Options {
     pub(crate) tls_client_ca: Option<PathBuf>,
 
     /// Allow unencrypted listening on addresses that are open to the network
-    #[arg(long, value_parser = FalseyValueParser::new())]
+    #[arg(long, value_parser = parse_switch)]
     allow_plaintext: bool,
 
     /// Log less; -qq for errors only
@@ -146,40 +159,88 @@ pub(crate) struct Options {
 
 impl Options {
     /// Reads the command line and the environment.
-    pub(crate) fn read() -> Result<Options, clap::Error> {
-        let mut command = Options::command();
-        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
-        let mut options =
-            Options::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-        options.listens_by_default =
-            matches.value_source("listen") == Some(ValueSource::DefaultValue);
-        match options.conflict(&matches) {
-            Some(why) => Err(command.error(ErrorKind::ValueValidation, why)),
-            None => Ok(options),
-        }
+    ///
+    /// # Errors
+    /// Help, version, or a usage error.
+    pub(crate) fn read() -> Result<Options, OptionsError> {
+        let line: Vec<OsString> = std::env::args_os().collect();
+        let wrong = |error: clap::Error| {
+            if error.use_stderr() {
+                OptionsError::Usage(usage_or_variable_error(Options::command(), &line, &error))
+            } else {
+                OptionsError::Print(error)
+            }
+        };
+        let matches = Options::command().try_get_matches_from(&line).map_err(wrong)?;
+        let mut options = Options::from_arg_matches(&matches).map_err(wrong)?;
+        options.given = GivenOptions::new(&matches);
+        options.conflict().map_or(Ok(options), |why| Err(OptionsError::Usage(why)))
     }
 
     /// Error of options that do not go together.
-    fn conflict(&self, matches: &ArgMatches) -> Option<String> {
-        // Settings in the environment are for all agents of a machine and conflict with nothing.
-        let is_typed = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        let with_stdio = STDIO_CONFLICTS.iter().find(|(ids, _)| ids.iter().any(is_typed));
-        if let Some((_, why)) = with_stdio.filter(|_| self.stdio) {
-            return Some((*why).to_owned());
+    fn conflict(&self) -> Option<String> {
+        let with_mode = self.given.conflict(self.generate.is_some(), self.stdio);
+        if with_mode.is_some() {
+            return with_mode;
         }
         if !self.metrics_listen.is_empty() && !cfg!(feature = "metrics") {
             return Some(
                 "--metrics-listen: built without metrics; rebuild with --features metrics".into(),
             );
         }
-        self.tls_error().map(str::to_owned).or_else(|| self.history_error())
+        let error = self.tls_error().map(str::to_owned).or_else(|| self.history_error());
+        let local_agent = || Options::local_agent_address().err().filter(|_| self.stdio);
+        error.or_else(|| self.repeated_address()).or_else(local_agent)
     }
 
-    /// Address at which the agent of this machine listens by default.
-    pub(crate) fn local_agent_address() -> SocketAddr {
-        let configured =
-            std::env::var(LOCAL_AGENT_VARIABLE).ok().and_then(|text| text.parse().ok());
-        configured.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into())
+    /// Error of an address that is given twice. Port 0 is another port each time.
+    fn repeated_address(&self) -> Option<String> {
+        let all: Vec<&Address> = self.listen.iter().chain(&self.metrics_listen).collect();
+        let is_repeated = |(at, address): &(usize, &&Address)| {
+            !matches!(address, Address::Tcp { port: 0, .. }) && all[..*at].contains(address)
+        };
+        let (_, address) = all.iter().enumerate().find(is_repeated)?;
+        Some(format!("{address} is given twice; give each address once"))
+    }
+
+    /// Returns warnings about options and variables without an effect.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let known = AGENT_VARIABLES.map(str::to_owned);
+        let variables = std::env::vars_os().map(|(name, _)| name);
+        let mut all = unknown_variables(variables, VARIABLE_PREFIX, &known);
+        let (limit, per_address) = (self.max_clients, self.max_clients_per_address);
+        if self.given.contains("max_clients_per_address") && per_address > limit {
+            all.push(format!(
+                "--max-clients-per-address {per_address} has no effect: --max-clients is {limit}; \
+                 give at most {limit}"
+            ));
+        }
+        let is_unix = |address: &Address| !matches!(address, Address::Tcp { .. });
+        if self.tls_cert.is_none() {
+        } else if self.given.is_typed("allow_plaintext") {
+            let hint = "remove --allow-plaintext or the certificate";
+            all.push(format!("--allow-plaintext has no effect with --tls-cert; {hint}"));
+        } else if self.listen.iter().chain(&self.metrics_listen).all(is_unix) {
+            let hint = "give a TCP address with --listen";
+            all.push(format!("--tls-cert has no effect on Unix sockets; {hint}"));
+        }
+        all
+    }
+
+    /// Returns the address at which the agent of this machine listens by default.
+    ///
+    /// # Errors
+    /// The variable that replaces it has no valid address.
+    pub(crate) fn local_agent_address() -> Result<SocketAddr, String> {
+        let Some(configured) = std::env::var_os(LOCAL_AGENT_VARIABLE) else {
+            return Ok((Ipv4Addr::LOCALHOST, DEFAULT_PORT).into());
+        };
+        let address = configured.to_str().and_then(|text| text.parse().ok());
+        address.ok_or_else(|| {
+            format!(
+                "{LOCAL_AGENT_VARIABLE} in the environment: invalid address; write 127.0.0.1:1027"
+            )
+        })
     }
 
     pub(crate) fn settings(&self) -> AgentSettings {
@@ -230,20 +291,43 @@ impl Options {
 
     /// Error of `--history` with this `--interval`.
     fn history_error(&self) -> Option<String> {
-        let (history, interval) = (DurationText(self.history), DurationText(self.interval));
+        let interval = DurationText(self.interval);
         if self.history < self.interval {
+            let history = DurationText(self.history);
             return Some(format!(
                 "--history {history} is shorter than --interval {interval}; give a longer history"
             ));
         }
         let samples = self.history.as_millis() / self.interval.as_millis();
+        let longest = self.interval.saturating_mul(u32::try_from(SAMPLES_MAX).unwrap_or(u32::MAX));
+        let longest = HOUR * u32::try_from(longest.as_secs() / HOUR.as_secs()).unwrap_or(u32::MAX);
         (samples > SAMPLES_MAX as u128).then(|| {
             format!(
-                "--history {history} has {samples} samples at --interval {interval}, more than the \
-                 limit of {SAMPLES_MAX}; give a shorter history or a longer interval"
+                "--history is too long: {} samples at --interval {interval}, and the limit is {}; \
+                 give at most --history {}, or a longer interval",
+                grouped(samples),
+                grouped(SAMPLES_MAX as u128),
+                DurationText(longest),
             )
         })
     }
+}
+
+/// Reason to exit before the agent starts.
+#[derive(Debug)]
+pub(crate) enum OptionsError {
+    /// Help or version.
+    Print(clap::Error),
+    /// Usage error in one line.
+    Usage(String),
+}
+
+/// Returns a number with a comma between groups of three digits.
+fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let comma = |at: usize| at > 0 && (digits.len() - at).is_multiple_of(3);
+    let digit = |(at, digit)| if comma(at) { format!(",{digit}") } else { format!("{digit}") };
+    digits.chars().enumerate().map(digit).collect()
 }
 
 /// Lets the environment set an option: `LOADLINE_AGENT_MAX_CLIENTS` sets `--max-clients`.
@@ -252,7 +336,7 @@ fn with_variable(option: Arg) -> Arg {
         None | Some("generate") => option,
         Some(name) => {
             let name = name.to_uppercase().replace('-', "_");
-            option.env(format!("LOADLINE_AGENT_{name}")).hide_env(true)
+            option.env(format!("{VARIABLE_PREFIX}{name}")).hide_env(true)
         }
     }
 }
@@ -273,11 +357,25 @@ fn parse_client_limit(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
+    use loadline_common::variables_of;
+
     use super::*;
 
     #[test]
     fn the_options_make_sense_to_clap() {
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn each_option_has_a_scope_and_a_known_variable() {
+        let command = Options::command();
+        let ids: Vec<&str> = command.get_arguments().map(|arg| arg.get_id().as_str()).collect();
+        assert_eq!(ids, scope::OPTION_SCOPES.map(|(id, _)| id));
+        let variables: Vec<String> = variables_of(&command).collect();
+        let others = ["LOADLINE_AGENT_RESIDENT", "LOADLINE_AGENT_COMMAND"];
+        let known: Vec<&str> =
+            AGENT_VARIABLES.into_iter().filter(|name| !others.contains(name)).collect();
+        assert_eq!(variables, known, "write new ones into common/src/variables.rs");
     }
 
     #[test]
@@ -313,11 +411,16 @@ mod tests {
         assert_eq!(history_error("1s", "1s"), None);
         assert_eq!(history_error("1h", "90days"), None);
         assert_eq!(history_error("1s", "1000000s"), None);
-        assert!(history_error("1s", "1000001s").unwrap().contains("1000001 samples"));
+        assert_eq!(
+            history_error("1s", "10y").unwrap(),
+            "--history is too long: 315,576,000 samples at --interval 1s, and the limit is 1,000,000; \
+             give at most --history 277h, or a longer interval"
+        );
+        assert_eq!(history_error("1s", "277h"), None);
         assert_eq!(
             history_error("1s", "999ms").unwrap(),
             "--history 999ms is shorter than --interval 1s; give a longer history"
         );
-        assert!(history_error("250ms", "1000000s").unwrap().contains("4000000 samples"));
+        assert!(history_error("250ms", "1000000s").unwrap().contains("4,000,000 samples"));
     }
 }

@@ -12,15 +12,16 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
     Address, Agent, Archive, BoundAddress, ListenError, Listener, Machine, MachineFacts,
-    PlaintextPolicy, ServerTls, serve_stdio,
+    PlaintextPolicy, ServerTls, probe_agent, serve_stdio,
 };
-use loadline_common::{error_text, usage_error, without_error_number};
+use loadline_common::{error_text, warning_text, without_error_number};
 use loadline_protocol::sanitize;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::Level;
 
-use crate::cli::Options;
+use crate::cli::{Options, OptionsError};
 
 /// Exit code of a usage error.
 const USAGE_EXIT_CODE: u8 = 2;
@@ -33,12 +34,23 @@ const NO_SIGNALS: &str = "cannot handle signals";
 fn main() -> ExitCode {
     let options = match Options::read() {
         Ok(options) => options,
-        Err(error) => return print_clap_error(&error),
+        Err(OptionsError::Print(text)) => {
+            // An error only means that nobody reads standard output.
+            let _ = text.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(OptionsError::Usage(why)) => {
+            print_error(&why);
+            return ExitCode::from(USAGE_EXIT_CODE);
+        }
     };
     if let Some(kind) = options.generate {
         // An error only means that nobody reads standard output.
         let _ = write!(io::stdout(), "{}", kind.text(Options::command(), manual::write_manual));
         return ExitCode::SUCCESS;
+    }
+    if options.log_level() >= Level::WARN {
+        options.warnings().iter().for_each(|warning| print_warning(warning));
     }
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -64,20 +76,14 @@ fn may_be_coloured() -> bool {
     !anstyle_query::no_color() && anstyle_query::clicolor() != Some(false)
 }
 
-/// Prints help and version to standard output, an error to standard error.
-fn print_clap_error(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() {
-        print_error(&usage_error(error));
-    } else {
-        // An error only means that nobody reads standard output.
-        let _ = error.print();
-    }
-    ExitCode::from(error.exit_code() as u8)
-}
-
 /// Prints the error that ends the program.
 fn print_error(message: &str) {
     let _ = writeln!(io::stderr(), "{}", error_text(&sanitize(message)));
+}
+
+/// Prints a warning; the program continues.
+fn print_warning(message: &str) {
+    let _ = writeln!(io::stderr(), "{}", warning_text(&sanitize(message)));
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {
@@ -113,7 +119,7 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let mut listeners = Listener::inherited(&plaintext)?;
     let mut bound = Vec::new();
     // The default address is only used without a socket from systemd.
-    if listeners.is_empty() || !options.listens_by_default {
+    if listeners.is_empty() || options.given.contains("listen") {
         bound = bind(&options.listen, &plaintext).await?;
     }
     let metrics_bound = bind(&options.metrics_listen, &plaintext).await?;
@@ -198,9 +204,15 @@ async fn run_stdio(options: &Options) -> anyhow::Result<()> {
             () = hangup => {}
         }
     };
+    let local = Options::local_agent_address().map_err(anyhow::Error::msg)?;
+    let typed = options.given.typed_sampling().join(" and ");
+    if !typed.is_empty() && probe_agent(local).await.is_some() {
+        print_warning(&format!(
+            "{typed} has no effect: the stream is that of the agent on {local}"
+        ));
+    }
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
-    serve_stdio(Options::local_agent_address(), start_agent(options, None), input, output, stop)
-        .await;
+    serve_stdio(local, start_agent(options, None), input, output, stop).await;
     Ok(())
 }
 

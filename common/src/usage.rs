@@ -42,6 +42,12 @@ fn value_error(error: &clap::Error) -> Option<String> {
     reason.contains(&format!("{value:?}")).then(|| format!("{option}: {reason}"))
 }
 
+/// Text of a warning for standard error, in the form of [`error_text`]; the program continues.
+#[must_use]
+pub fn warning_text(message: &str) -> String {
+    labelled("warning", message)
+}
+
 /// Text of an error for standard error: `error: …`, and `hint: …` on a line of its own.
 ///
 /// The hint is the part of the first line of `message` after its first `; `. Numbers of system errors
@@ -54,12 +60,16 @@ fn value_error(error: &clap::Error) -> Option<String> {
 /// ```
 #[must_use]
 pub fn error_text(message: &str) -> String {
+    labelled("error", message)
+}
+
+fn labelled(label: &str, message: &str) -> String {
     let message = without_error_number(message);
     let (line, details) = message.split_once('\n').unwrap_or((&message, ""));
     let (error, hint) = line.split_once("; ").unwrap_or((line, ""));
     let details = if details.is_empty() { String::new() } else { format!("\n{details}") };
     let hint = if hint.is_empty() { String::new() } else { format!("\nhint: {hint}") };
-    format!("error: {error}{details}{hint}")
+    format!("{label}: {error}{details}{hint}")
 }
 
 /// Returns `text` without the number that `std` adds to a system error: ` (os error 2)`.

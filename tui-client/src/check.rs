@@ -47,16 +47,19 @@ struct CheckReport {
     /// The first [`ROWS_SHOWN`] rows as text.
     first_rows: Vec<String>,
     first_fault: Option<SafeText>,
+    warnings: Vec<SafeText>,
     /// Shortest transit of a row in milliseconds, the clock offset included.
     transit_ms: Option<i64>,
 }
 
-/// Checks a source without samples by its `events` and writes a report to `out`.
+/// Checks a source without samples by its `events` and writes a report to `out`. `thresholds` has the names of
+/// columns with thresholds.
 ///
 /// # Errors
 /// The connection fails, no rows arrive, or `out` cannot be written.
 pub(crate) async fn run(
     watched: Watched,
+    thresholds: &[&str],
     mut events: mpsc::Receiver<Event>,
     mut out: impl AsyncWrite + Unpin,
 ) -> anyhow::Result<()> {
@@ -70,6 +73,7 @@ pub(crate) async fn run(
         rows: 0,
         first_rows: Vec::new(),
         first_fault: None,
+        warnings: Vec::new(),
         transit_ms: None,
     };
     let mut end = None;
@@ -81,6 +85,9 @@ pub(crate) async fn run(
     let looked = start.elapsed();
     if found.watched.ingest.stream.is_some() || found.watched.ingest.faults > 0 {
         let mut report = found.to_text(looked);
+        if let Some(unused) = found.unused_thresholds(thresholds) {
+            push_line(&mut report, "note", &unused);
+        }
         if let Some(Ok(reason)) = &end {
             push_line(&mut report, "end", reason.as_str());
         }
@@ -120,6 +127,7 @@ impl CheckReport {
             Event::Faults { first, .. } if self.first_fault.is_none() => {
                 self.first_fault = Some(first.clone());
             }
+            Event::Warning(text) => self.warnings.push(text.clone()),
             Event::Connected => self.has_connected = true,
             Event::Disconnected { reason, refused: false, .. } if !self.has_connected => {
                 end = Some(Err(connect_error(&self.watched.name, reason.as_str())));
@@ -194,7 +202,18 @@ impl CheckReport {
         if let Some(clock) = self.clock_text() {
             line("clock", &clock);
         }
+        self.warnings.iter().for_each(|warning| line("warning", warning.as_str()));
         text
+    }
+
+    /// Describes thresholds of columns that the source does not have. Another source may have them.
+    fn unused_thresholds(&self, thresholds: &[&str]) -> Option<String> {
+        let schema = &self.watched.ingest.stream.as_ref()?.schema;
+        let is_unused =
+            |name: &&&str| schema.position(name.strip_suffix("/core").unwrap_or(name)).is_none();
+        let unused: Vec<&str> = thresholds.iter().filter(is_unused).copied().collect();
+        let names = unused.iter().take(COLUMNS_SHOWN).copied().collect::<Vec<_>>().join(", ");
+        (!unused.is_empty()).then(|| format!("no column here has the thresholds {names}"))
     }
 
     fn kind_text(&self, stream: &StreamInfo) -> String {
@@ -259,7 +278,7 @@ mod tests {
     use loadline_protocol::Note;
 
     use super::*;
-    use crate::link::{ReadOptions, StreamReader};
+    use crate::link::{ReadOptions, StreamReader, TypedRequest};
 
     #[test]
     fn container_limits_are_shown() {
@@ -289,13 +308,17 @@ mod tests {
     }
 
     async fn check_events(events: Vec<Event>) -> (String, String) {
+        check_thresholds(events, &[]).await
+    }
+
+    async fn check_thresholds(events: Vec<Event>, thresholds: &[&str]) -> (String, String) {
         let (sender, receiver) = mpsc::channel(64);
         for event in events {
             sender.send(event).await.unwrap();
         }
         let mut out = Vec::new();
         let watched = Watched::new("web-1:1027", false, CHECK_MAX);
-        let end = run(watched, receiver, &mut out).await;
+        let end = run(watched, thresholds, receiver, &mut out).await;
         let end = end.map_or_else(|error| format!("{error:#}"), |()| "found".to_owned());
         drop(sender);
         (String::from_utf8(out).unwrap(), end)
@@ -319,6 +342,26 @@ mod tests {
              faults   1, first: field 1: invalid number \"hello\"\n\
              clock    in sync within 0.005 s\n"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_no_effect_is_reported() {
+        let mut reader = StreamReader::new(ReadOptions {
+            typed_request: Some(TypedRequest {
+                source: "web-1:1027".to_owned(),
+                interval: Some(Duration::from_millis(10)),
+                options: vec!["interval"],
+            }),
+            ..ReadOptions::default()
+        });
+        reader.feed(format!("{HEADER}9.990 7 12.5 0.40\n").as_bytes(), Time::from_millis(10_000));
+        let events = reader.drain_events().collect();
+        let (text, _) =
+            check_thresholds(events, &["cpu", "load1/core", "laod1", "temp/core"]).await;
+        let warning = "\nwarning  web-1:1027 grants an interval of 1s, not 10ms\n";
+        assert!(text.contains(warning), "{text}");
+        let note = "\nnote     no column here has the thresholds laod1, temp/core\n";
+        assert!(text.ends_with(note), "{text}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Command line, and the settings from command line, environment and configuration.
 
 mod args;
+mod conflicts;
 mod layers;
 mod manual;
 
@@ -15,15 +16,17 @@ use crate::config::{
     Config, GROUP_PREFIX, ResolvedSource, SOURCES_MAX, SourceNames, default_config,
 };
 use crate::keys::Keys;
-use crate::link::{SshCommand, TlsClientFiles};
+use crate::link::{SshCommand, TlsClientFiles, TypedRequest};
 use crate::output::OutputFormat;
+use crate::scope::{Mode, SourceScope};
 use crate::source::Source;
 use crate::theme::{Colours, is_text_only};
 use crate::thresholds::Thresholds;
 use crate::time_spec::TimeBounds;
 pub(crate) use args::Args;
 use args::WINDOW_MIN;
-use layers::{CommandLine, redact_password};
+use conflicts::{check_mode, check_settings, variable_warnings};
+use layers::{CommandLine, redact_password, repeated_column};
 
 /// Time window of the charts if only `--to` is given.
 const DEFAULT_WINDOW: Duration = Duration::from_mins(5);
@@ -49,8 +52,10 @@ pub(crate) struct CliSettings {
     pub(crate) colours: Colours,
     pub(crate) keys: Keys,
     pub(crate) thresholds: Thresholds,
-    /// Warning to print before the output.
-    pub(crate) warning: Option<&'static str>,
+    /// Typed options of the request to a source.
+    pub(crate) typed_request: TypedRequest,
+    /// Warnings about input without an effect.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A source with its own options.
@@ -124,7 +129,7 @@ impl CliSettings {
 }
 
 fn are_recordings(sources: &[SourceSpec]) -> bool {
-    sources.iter().all(|chosen| matches!(chosen.source, Source::Path(_)))
+    sources.iter().all(|chosen| SourceScope::Recording.includes(&chosen.source))
 }
 
 /// Reason to exit before anything runs.
@@ -146,7 +151,10 @@ pub(crate) fn parse() -> Result<CliSettings, EarlyExit> {
             &std::env::var("TERM").unwrap_or_default(),
         ),
     };
-    read(&line, terminals, Config::load)
+    let mut settings = read(&line, terminals, Config::load)?;
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    settings.warnings.splice(0..0, variable_warnings(variables));
+    Ok(settings)
 }
 
 fn read(
@@ -156,9 +164,11 @@ fn read(
 ) -> Result<CliSettings, EarlyExit> {
     let command_line = CommandLine::read(line)?;
     if let Some(kind) = command_line.args.generate {
+        check_mode(&command_line, Mode::Generate).map_err(EarlyExit::Error)?;
         return Err(EarlyExit::Print(kind.text(Args::command(), manual::write_manual)));
     }
     if command_line.args.print_config {
+        check_mode(&command_line, Mode::PrintConfig).map_err(EarlyExit::Error)?;
         return Err(EarlyExit::Print(default_config(option_help)));
     }
     let config = load(command_line.args.config.as_deref())
@@ -281,50 +291,6 @@ fn source_specs(
     chosen.collect()
 }
 
-/// Rejects standard streams that do not fit, and typed options that would have no effect. Environment and
-/// configuration may have such options: they apply to all runs.
-fn check_settings(
-    command_line: &CommandLine,
-    settings: &CliSettings,
-    terminals: Terminals,
-) -> Result<(), String> {
-    let CliSettings { sources, format, args, .. } = settings;
-    settings.check_source_count(sources.len())?;
-    let is_typed = |id: &str| command_line.is_typed(id);
-    let is_tls = |chosen: &SourceSpec| match &chosen.source {
-        Source::Tls(_) => true,
-        Source::Prometheus(server) => server.is_tls,
-        _ => false,
-    };
-    let of_tls = ["tls_ca", "tls_cert", "tls_key"].into_iter().find(|id| is_typed(id));
-    let of_tls = of_tls.filter(|_| !sources.iter().any(is_tls));
-    let excluded = ["output", "count", "record", "follow", "fullscreen", "from", "to"];
-    let excluded = excluded.into_iter().find(|id| args.check && is_typed(id));
-    let is_tui = *format == OutputFormat::Tui;
-    let reads_input = sources.iter().any(|chosen| chosen.source == Source::Stdin);
-    let error = if let Some(id) = of_tls {
-        let of = if id == "tls_ca" { "--tls-ca" } else { "--tls-cert" };
-        &format!("{of} needs a TLS source; write tls://HOST or prom+https://HOST")
-    } else if is_typed("follow") && !are_recordings(sources) {
-        "--follow takes recordings only; give the path of a recording"
-    } else if is_tui && is_typed("count") {
-        "--count does not work with tui; choose -o table, csv, json or raw"
-    } else if is_typed("from") && is_typed("window") {
-        "--window cannot be used with --from; remove --window"
-    } else if let Some(id) = excluded {
-        &format!("--{id} cannot be used with --check; remove --{id}")
-    } else if is_tui && reads_input && terminals.input {
-        "standard input is a terminal; write `PROGRAM | loadline -`"
-    } else if is_tui && terminals.output == OutputStream::Redirected {
-        "standard output is not a terminal; choose -o table, csv, json or raw"
-    } else if is_tui && terminals.output == OutputStream::TextTerminal {
-        "no charts, because TERM is unset, dumb or unknown; set TERM, or choose -o table, csv, json or raw"
-    } else {
-        return Ok(());
-    };
-    Err(error.to_owned())
-}
-
 fn build_settings(
     command_line: &CommandLine,
     config: Config,
@@ -339,8 +305,13 @@ fn build_settings(
     let format = args.output.filter(is_possible).unwrap_or(default_format);
     let is_tui = format == OutputFormat::Tui;
     let replaces_tui = format == OutputFormat::Table && args.output != Some(format) && !args.check;
-    let warning =
-        (replaces_tui && terminals.output == OutputStream::TextTerminal).then_some(TABLE_WARNING);
+    let mut warnings = Vec::new();
+    if replaces_tui && terminals.output == OutputStream::TextTerminal {
+        warnings.push(TABLE_WARNING.to_owned());
+    }
+    if let Some(why) = args.columns.as_deref().and_then(repeated_column) {
+        return Err(EarlyExit::Error(format!("--columns: {why}")));
+    }
     let sources = source_specs(command_line, &config, &args)?;
     let default_history = if is_tui { DEFAULT_HISTORY } else { History::None };
     args.count = args.count.filter(|_| !is_tui);
@@ -350,9 +321,20 @@ fn build_settings(
     let history = args.history.unwrap_or(default_history);
     let colours = Colours { palette: args.theme.unwrap_or_default(), ..config.colours };
     let Config { keys, thresholds, .. } = config;
-    let mut settings =
-        CliSettings { sources, format, history, args, colours, keys, thresholds, warning };
-    check_settings(command_line, &settings, terminals).map_err(EarlyExit::Error)?;
+    let typed_request = command_line.typed_request(&args, format);
+    let mut settings = CliSettings {
+        sources,
+        format,
+        history,
+        args,
+        colours,
+        keys,
+        thresholds,
+        typed_request,
+        warnings,
+    };
+    let warnings = check_settings(command_line, &settings, terminals);
+    settings.warnings.extend(warnings.map_err(EarlyExit::Error)?);
     settings.args.follow &= are_recordings(&settings.sources);
     Ok(settings)
 }

@@ -33,6 +33,7 @@
 //!  canvas      smallest update from one buffer to the next
 //!    ▼
 //!  run         event loop between terminal, link and app
+//!  scope       outputs and sources in which each option has an effect
 //!  config      configuration file
 //!  cli         command line and settings
 //!  program     sources opened as the settings say, and connected to a screen or an output
@@ -55,6 +56,7 @@ pub mod output;
 mod program;
 pub mod prometheus;
 pub mod run;
+mod scope;
 pub mod source;
 pub mod store;
 pub mod theme;

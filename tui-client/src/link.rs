@@ -11,6 +11,7 @@ mod logins;
 mod lookup;
 mod options;
 mod plain_columns;
+mod read_options;
 mod reader;
 mod reasoned;
 mod recorder;
@@ -41,8 +42,9 @@ pub use events::{EVENTS_MAX, Events, events_max};
 use events::{send, send_all};
 use logins::{Logins, Retry};
 pub use options::{LinkOptions, TlsClientFiles};
+pub use read_options::{ReadOptions, TypedRequest};
 use reader::READ_BYTES;
-pub use reader::{ReadOptions, StreamReader};
+pub use reader::StreamReader;
 pub(crate) use reasoned::ReasonedReader;
 pub use recorder::{Recorder, open as open_recording, spawn_recorder};
 pub use ssh::SshCommand;
@@ -212,7 +214,7 @@ impl Link {
                 // `async` creates the timer only if the branch is enabled.
                 () = async { sleep_until(decide_at).await }, if self.reader.is_undecided() => {
                     self.reader.decide_plain();
-                    None
+                    self.reader.take_disconnect()
                 }
                 count = stream.read(&mut bytes) => match count {
                     Ok(0) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use anyhow::Context as _;
 use loadline_agent::Clock;
-use loadline_common::{error_text, without_error_number};
+use loadline_common::{error_text, warning_text};
 use loadline_protocol::{COLUMNS_MAX, Column, Time, sanitize};
 use ratatui::layout::Size;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +22,7 @@ use crate::event::{Event, Sample};
 use crate::import::ImportOptions;
 use crate::link::{
     self, Connector, Events, Link, LinkOptions, ReadOptions, Recorder, TlsClient, TlsClientFiles,
-    events_max,
+    TypedRequest, events_max,
 };
 use crate::output::{self, Job, OutputFormat, ProgressLine};
 use crate::prometheus::{Fleet, Secrets};
@@ -47,7 +47,7 @@ pub fn run_program() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if let Some(warning) = settings.warning {
+    for warning in &settings.warnings {
         print_warning(warning);
     }
     run::exit_on_panic();
@@ -74,7 +74,7 @@ fn print_error(message: &str) {
 
 /// Writes a warning to standard error; the program continues.
 fn print_warning(message: &str) {
-    let _ = writeln!(std::io::stderr(), "warning: {}", without_error_number(message));
+    let _ = writeln!(std::io::stderr(), "{}", warning_text(&sanitize(message)));
 }
 
 /// Opened sources. Their links run as tasks.
@@ -97,9 +97,10 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     if settings.args.check {
         let first = watched.into_iter().zip(events).next();
         let (watched, events) = first.context("no source")?;
+        let names: Vec<&str> = settings.thresholds.0.keys().map(String::as_str).collect();
         return tokio::select! {
             () = stop => Ok(()),
-            checked = check::run(watched, events, tokio::io::stdout()) => checked,
+            checked = check::run(watched, &names, events, tokio::io::stdout()) => checked,
         };
     }
     let events = Events::new(events);
@@ -127,6 +128,7 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
     settings.check_source_count(count).map_err(anyhow::Error::msg)?;
     let (watched, events, handles) = (Vec::new(), Vec::new(), Vec::new());
     let mut opened = Opened { bounds, recorded_columns, watched, events, handles };
+    let mut last: Option<&SourceSpec> = None;
     for (chosen, connector) in sources {
         connector.check_local_input().with_context(|| format!("cannot open {connector}"))?;
         // A Prometheus source has many machines, each with its own name.
@@ -140,7 +142,13 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         watched.is_scraped = is_fleet;
         let (sender, events) = mpsc::channel(events_max(count));
         let sender = record(settings, &chosen.source, sender)?;
-        let link = Link::new(connector, link_options(settings, chosen), Clock::system());
+        let mut options = link_options(settings, chosen);
+        // The machines of one server follow or ignore a request alike: one warning is enough.
+        let is_first = last != Some(chosen);
+        last = Some(chosen);
+        let request = || TypedRequest { source: name.clone(), ..settings.typed_request.clone() };
+        options.read_options.typed_request = is_first.then(request);
+        let link = Link::new(connector, options, Clock::system());
         let (ask, lender) = (link.interval_sender.clone(), link.lender.clone());
         tokio::spawn(link.run(sender));
         if watched.may_prompt {
@@ -280,6 +288,7 @@ fn link_options(settings: &CliSettings, chosen: &SourceSpec) -> LinkOptions {
                 time_format: settings.args.time_format.clone(),
                 ..ImportOptions::default()
             },
+            typed_request: None,
         },
         follow: settings.args.follow,
     }

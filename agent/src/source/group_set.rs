@@ -112,10 +112,12 @@ impl FromStr for GroupSet {
         for name in text.split(',').map(str::trim) {
             let entry = GROUPS.into_iter().find(|(_, other)| *other == name);
             let (group, _) = entry.ok_or_else(|| unknown_group(name))?;
+            if groups.contains(&group) {
+                return Err(GroupError(format!("group {name:?} is given twice; remove one")));
+            }
             groups.push(group);
         }
         groups.sort_unstable();
-        groups.dedup();
         Ok(GroupSet { groups })
     }
 }
@@ -129,6 +131,9 @@ impl fmt::Display for GroupSet {
 
 fn unknown_group(name: &str) -> GroupError {
     let names: Vec<&str> = GROUPS.iter().map(|(_, name)| *name).chain(["all"]).collect();
+    if name == "all" {
+        return GroupError("all contains every group; give all alone".to_owned());
+    }
     let error = match sanitize(name) {
         name if name.is_empty() => "no group given".to_owned(),
         name => format!("unknown group {name:?}"),
@@ -145,13 +150,16 @@ mod tests {
     #[test]
     fn groups_are_sorted_in_the_order_of_their_columns() {
         let read = |text: &str| text.parse::<GroupSet>().map(|collect| collect.to_string());
-        assert_eq!(read("cores,cpu,cores").unwrap(), "cpu,cores");
+        assert_eq!(read("cores,cpu").unwrap(), "cpu,cores");
         assert_eq!(read(" all ").unwrap(), GroupSet::all().to_string());
         for (wrong, expected) in [
             ("", "no group given; available: cpu, freq,"),
             ("cpu,", "no group given; available: cpu, freq,"),
             ("pressur", "unknown group \"pressur\"; did you mean pressure? available: cpu,"),
             ("memory", "did you mean mem?"),
+            ("cores,cpu,cores", "group \"cores\" is given twice; remove one"),
+            ("all,cpu", "all contains every group; give all alone"),
+            ("cpu,all", "all contains every group; give all alone"),
             ("xyz", "unknown group \"xyz\"; available: cpu, freq, mem, load, swap, net, disk,"),
             ("\x1b[2J", "unknown group \"\u{fffd}[2J\""),
         ] {

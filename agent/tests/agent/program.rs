@@ -104,13 +104,30 @@ fn a_usage_error_is_one_line_and_a_hint() {
     check("--interval 249ms", 2, "must be from 250ms to 1h");
     check("--interval 2h", 2, "must be from 250ms to 1h");
     check("--history 10ms", 2, "shorter than --interval");
-    check("--history 10years", 2, "the limit of 1000000");
+    check("--history 10years", 2, "give at most --history 277h");
+    check("--history 10000years", 2, "give at most 100 years");
+    check("--history -1h", 2, "invalid duration \"-1h\"");
+    check("--interval -5s", 2, "invalid duration \"-5s\"");
+    check("--interval 1.5", 2, "invalid duration \"1.5\"");
+    check("--interval=", 2, "invalid duration \"\"");
+    check("--state-dir=", 2, "a value is required for '--state-dir <DIR>'");
+    check("--collect cpu,cpu", 2, "group \"cpu\" is given twice");
+    check("--collect all,cpu", 2, "give all alone");
+    check("--collect=", 2, "no group given");
+    check("-l 127.0.0.1:7 --listen 127.0.0.1:7", 2, "127.0.0.1:7 is given twice");
+    check("-l unix:a --listen unix:a", 2, "unix:a is given twice");
+    check("--generate man --interval 2s", 2, "--interval cannot be used with --generate");
+    check("web-1", 2, "unexpected argument 'web-1'");
     check("--max-clients 0", 2, "must be a whole number from 1 to 1000000");
     check("--colour blue", 2, "--colour");
     check("--intervall 1s", 2, "did you mean '--interval'? see --help");
     check("--max-clients-per-address x", 2, "must be a whole number from 1 to 1000000");
     check("--stdio --listen 127.0.0.1:0", 2, "remove --listen");
     check("--stdio --state-dir here", 2, "remove --state-dir");
+    check("--stdio --max-clients 2", 2, "remove --max-clients");
+    check("--stdio --max-clients-per-address 2", 2, "remove --max-clients-per-address");
+    check("--stdio --allow-plaintext", 2, "remove --allow-plaintext");
+    check("--stdio --metrics-listen 127.0.0.1:0", 2, "remove --metrics-listen");
     check("--listen 0.0.0.0:0", 2, "give --tls-cert and --tls-key");
     check("--tls-cert a.pem", 2, "give --tls-key");
     check("--tls-key a.pem", 2, "give --tls-cert");
@@ -123,6 +140,68 @@ fn a_usage_error_is_one_line_and_a_hint() {
     #[cfg(not(feature = "metrics"))]
     check("--metrics-listen 127.0.0.1:0", 2, "built without metrics");
     check("--listen unix:", 2, "missing or invalid path");
+}
+
+#[test]
+fn a_wrong_value_in_the_environment_names_its_variable() {
+    for (name, value, expected) in [
+        (
+            "LOADLINE_AGENT_INTERVAL",
+            "fast",
+            ": invalid duration \"fast\"\nhint: write it like 250ms",
+        ),
+        ("LOADLINE_AGENT_VERBOSE", "x", ": invalid value 'x' for '--verbose...'"),
+        ("LOADLINE_AGENT_LISTEN", "", ": invalid value '' for '--listen <ADDR>': missing host"),
+        ("LOADLINE_AGENT_COLLECT", "cpu,cpu", ": invalid value 'cpu,cpu' for '--collect"),
+        ("LOADLINE_AGENT_STDIO", "maybe", ": invalid value 'maybe' for '--stdio': must be 1 or 0"),
+        ("LOADLINE_AGENT_RESIDENT", "here", ": invalid address\nhint: write 127.0.0.1:1027"),
+    ] {
+        let mut command = program(if name.ends_with("RESIDENT") { "--stdio" } else { "" });
+        let Output { status, stderr, .. } = command.env(name, value).output().unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(2), "{name}: {stderr}");
+        let expected = format!("error: {name} in the environment{expected}");
+        assert!(stderr.starts_with(&expected), "{stderr}");
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_a_warning_and_the_agent_starts() {
+    let first_line = |arguments: &str, variable: (&str, &str)| {
+        let mut command = program(arguments);
+        command.env(variable.0, variable.1);
+        let mut agent = RunningAgent::start(command);
+        let stderr = agent.child.stderr.take().unwrap();
+        agent.address();
+        let mut line = String::new();
+        BufReader::new(stderr).read_line(&mut line).unwrap();
+        line
+    };
+    for (arguments, variable, expected) in [
+        (
+            "-l 127.0.0.1:0",
+            ("LOADLINE_AGENT_INTERVALL", "2s"),
+            "warning: unknown variable LOADLINE_AGENT_INTERVALL in the environment has no effect\n",
+        ),
+        (
+            "-l 127.0.0.1:0 --max-clients 10 --max-clients-per-address 20",
+            ("LOADLINE_WINDW", "the client warns about this variable"),
+            "warning: --max-clients-per-address 20 has no effect: --max-clients is 10\n",
+        ),
+        (
+            "-l 127.0.0.1:0 --max-clients 10",
+            ("LOADLINE_AGENT_MAX_CLIENTS_PER_ADDRESS", "20"),
+            "warning: --max-clients-per-address 20 has no effect: --max-clients is 10\n",
+        ),
+    ] {
+        assert_eq!(first_line(arguments, variable), expected, "{arguments}");
+    }
+    // The default of one limit does not contradict the other one.
+    let mut command = program("--stdio");
+    command.env("LOADLINE_AGENT_RESIDENT", "127.0.0.1:1").env("LOADLINE_AGENT_MAX_CLIENTS", "10");
+    let output =
+        command.env("LOADLINE_AGENT_COMMAND", "a variable of the client").output().unwrap();
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("warning: "));
 }
 
 #[test]

@@ -6,9 +6,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use chrono::format::StrftimeItems;
-use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueHint};
-use loadline_common::{GenerateTarget, version_text};
+use loadline_common::{GenerateTarget, parse_switch, version_text};
 use loadline_protocol::{Column, History, parse_duration};
 
 use crate::output::OutputFormat;
@@ -59,15 +58,15 @@ pub(crate) struct Args {
 
     /// Interval to request [default: the agent's interval]; for files, the interval of rows without
     /// timestamps [default: 1s]
-    #[arg(short, long, value_name = "DURATION", value_parser = positive, env = "LOADLINE_INTERVAL", hide_env = true)]
+    #[arg(short, long, value_name = "DURATION", value_parser = positive, allow_hyphen_values = true, env = "LOADLINE_INTERVAL", hide_env = true)]
     pub(crate) interval: Option<Duration>,
 
     /// History to request: a duration, all or none [default: 10m for tui, else none]
-    #[arg(long, value_name = "DURATION", value_parser = History::parse, env = "LOADLINE_HISTORY", hide_env = true)]
+    #[arg(long, value_name = "DURATION", value_parser = History::parse, allow_hyphen_values = true, env = "LOADLINE_HISTORY", hide_env = true)]
     pub(crate) history: Option<History>,
 
     /// Time window of the charts [default: 1m, 2m or 5m to fit the samples; all of a recording]
-    #[arg(short, long, value_name = "DURATION", value_parser = window, env = "LOADLINE_WINDOW", hide_env = true)]
+    #[arg(short, long, value_name = "DURATION", value_parser = window, allow_hyphen_values = true, env = "LOADLINE_WINDOW", hide_env = true)]
     pub(crate) window: Option<Duration>,
 
     /// Begin at TIME: 03:12, yesterday 03:12, 2026-11-28 03:12, 2026-11-28T03:12:00Z or -2h. Sets
@@ -92,7 +91,7 @@ pub(crate) struct Args {
     pub(crate) to: Option<TimeSpec>,
 
     /// Time span of samples to keep in memory [default: 24h; all of a recording]
-    #[arg(long, value_name = "DURATION", value_parser = positive, env = "LOADLINE_KEEP", hide_env = true)]
+    #[arg(long, value_name = "DURATION", value_parser = positive, allow_hyphen_values = true, env = "LOADLINE_KEEP", hide_env = true)]
     pub(crate) keep: Option<Duration>,
 
     /// Columns to show; for a source without a header, the names of its columns
@@ -109,7 +108,7 @@ pub(crate) struct Args {
     pub(crate) time_format: Option<String>,
 
     /// Start with one chart over the whole screen
-    #[arg(short, long, overrides_with = "no_fullscreen", env = "LOADLINE_FULLSCREEN", hide_env = true, value_parser = FalseyValueParser::new())]
+    #[arg(short, long, overrides_with = "no_fullscreen", env = "LOADLINE_FULLSCREEN", hide_env = true, value_parser = parse_switch)]
     pub(crate) fullscreen: bool,
 
     /// Start with all charts, overriding the configuration
@@ -121,11 +120,11 @@ pub(crate) struct Args {
     pub(crate) record: Option<PathBuf>,
 
     /// Report on the source and exit: 0 if it sends rows, else 1
-    #[arg(long, env = "LOADLINE_CHECK", hide_env = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "LOADLINE_CHECK", hide_env = true, value_parser = parse_switch)]
     pub(crate) check: bool,
 
     /// Continue as the recording grows
-    #[arg(long, env = "LOADLINE_FOLLOW", hide_env = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "LOADLINE_FOLLOW", hide_env = true, value_parser = parse_switch)]
     pub(crate) follow: bool,
 
     /// Agent command on the server for ssh sources, run by the shell there
@@ -153,7 +152,7 @@ pub(crate) struct Args {
     pub(crate) theme: Option<Palette>,
 
     /// Fill the area below lines, denser at higher values
-    #[arg(long, overrides_with = "no_fill", env = "LOADLINE_FILL", hide_env = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, overrides_with = "no_fill", env = "LOADLINE_FILL", hide_env = true, value_parser = parse_switch)]
     pub(crate) fill: bool,
 
     /// Draw lines only, overriding the configuration
@@ -161,7 +160,7 @@ pub(crate) struct Args {
     pub(crate) no_fill: bool,
 
     /// Do not use the mouse, so that the terminal can select text
-    #[arg(long, overrides_with = "mouse", env = "LOADLINE_NO_MOUSE", hide_env = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, overrides_with = "mouse", env = "LOADLINE_NO_MOUSE", hide_env = true, value_parser = parse_switch)]
     pub(crate) no_mouse: bool,
 
     /// Use the mouse (the terminal then cannot select text) [default: yes]

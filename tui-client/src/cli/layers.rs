@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 
-use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser as _};
-use loadline_common::usage_error;
+use loadline_common::{usage_error, usage_or_variable_error};
 
 use super::EarlyExit;
 use super::args::Args;
 use crate::config::{Config, Setting};
+use crate::link::TypedRequest;
+use crate::output::OutputFormat;
 
 #[derive(Debug)]
 pub(super) struct CommandLine {
@@ -21,25 +22,32 @@ pub(super) struct CommandLine {
 
 impl CommandLine {
     pub(super) fn read(line: &[OsString]) -> Result<CommandLine, EarlyExit> {
-        let matches = Args::command().try_get_matches_from(line).map_err(|error| {
-            match (early_exit(&error), faulty_variable(line, &error)) {
-                (EarlyExit::Error(why), Some(variable)) => {
-                    // The variable replaces the name of the option.
-                    let why = match why.split_once(": ") {
-                        Some((option, reason)) if option.starts_with("--") => reason,
-                        _ => &why,
-                    };
-                    EarlyExit::Error(format!("{variable} in the environment: {why}"))
-                }
-                (instead, _) => instead,
+        let exit = |error: clap::Error| match early_exit(&error) {
+            EarlyExit::Error(_) => {
+                let why = usage_or_variable_error(Args::command(), line, &error);
+                EarlyExit::Error(redact_password(&why))
             }
-        })?;
+            print @ EarlyExit::Print(_) => print,
+        };
+        let matches = Args::command().try_get_matches_from(line).map_err(exit)?;
         let args = Args::from_arg_matches(&matches).map_err(|it| early_exit(&it))?;
         Ok(CommandLine { line: line.to_vec(), matches, args })
     }
 
     pub(super) fn is_typed(&self, id: &str) -> bool {
         self.matches.value_source(id) == Some(ValueSource::CommandLine)
+    }
+
+    /// Returns the typed options that only a source which takes requests can follow.
+    pub(super) fn typed_request(&self, args: &Args, format: OutputFormat) -> TypedRequest {
+        let mut options = vec!["interval", "history", "from"];
+        if format == OutputFormat::Raw {
+            // Other outputs select the columns themselves.
+            options.push("columns");
+        }
+        options.retain(|id| self.is_typed(id));
+        let interval = args.interval.filter(|_| self.is_typed("interval"));
+        TypedRequest { interval, options, source: String::new() }
     }
 
     /// Fills options that are not given from `settings`. The last setting of an option wins.
@@ -62,8 +70,13 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     for Setting { option, span, value } in settings.filter(|it| !it.option.is_switch()) {
         let mut argument = OsString::from(format!("--{}=", option.name));
         argument.push(value);
-        if let Err(error) = Args::try_parse_from([OsString::from("loadline"), argument]) {
-            return Err(config.text.error_at(span.clone(), &value_error(option.name, &error)));
+        let args = Args::try_parse_from([OsString::from("loadline"), argument]);
+        let why = match &args {
+            Ok(args) => args.columns.as_deref().and_then(repeated_column),
+            Err(error) => Some(value_error(option.name, error)),
+        };
+        if let Some(why) = why {
+            return Err(config.text.error_at(span.clone(), &why));
         }
     }
     Ok(())
@@ -79,15 +92,6 @@ fn value_error(name: &str, error: &clap::Error) -> String {
     }
     let error = usage_error(error);
     format!("{name}: {}", error.strip_suffix("; see --help").unwrap_or(&error))
-}
-
-/// Returns the name of the environment variable at fault, if the command line itself is valid.
-fn faulty_variable(line: &[OsString], error: &clap::Error) -> Option<String> {
-    let typed = Args::command().mut_args(|option| option.env(Resettable::Reset));
-    typed.try_get_matches_from(line).ok()?;
-    let ContextValue::String(option) = error.get(ContextKind::InvalidArg)? else { return None };
-    let name = option.split_whitespace().next()?.trim_start_matches("--");
-    Some(format!("LOADLINE_{}", name.replace('-', "_").to_uppercase()))
 }
 
 fn early_exit(error: &clap::Error) -> EarlyExit {
@@ -108,4 +112,12 @@ pub(super) fn redact_password(text: &str) -> String {
         Some(format!("{}{}", &text[..from], &text[until..]))
     };
     hidden().unwrap_or_else(|| text.to_owned())
+}
+
+/// Returns the error of a column that is given twice.
+pub(super) fn repeated_column(columns: &[String]) -> Option<String> {
+    let name = |column: &String| column.split(':').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = columns.iter().map(name).collect();
+    let (_, twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name))?;
+    Some(format!("column {twice:?} is given twice; give each column once"))
 }

@@ -41,7 +41,7 @@ fn a_terminal_that_shows_text_only_gets_a_table_and_the_reason() {
     let kind = |term| OutputStream::detect(true, term);
     let read = |line, file| {
         read_with(file, line, Terminals { input: true, output: kind("dumb") })
-            .map(|settings| (settings.format, settings.warning.is_some()))
+            .map(|settings| (settings.format, !settings.warnings.is_empty()))
     };
     let tui = "[options]\noutput = \"tui\"\n";
     assert_eq!(read("loadline", ""), Ok((OutputFormat::Table, true)));
@@ -53,7 +53,7 @@ fn a_terminal_that_shows_text_only_gets_a_table_and_the_reason() {
     assert!(text.starts_with("no charts, because TERM"), "{text}");
     assert_eq!(kind("xterm"), OutputStream::Screen);
     assert_eq!(OutputStream::detect(false, "dumb"), OutputStream::Redirected);
-    assert_eq!(settings("loadline", false).unwrap().warning, None);
+    assert_eq!(settings("loadline", false).unwrap().warnings, Vec::<String>::new());
 }
 
 #[test]
@@ -233,9 +233,9 @@ fn a_configured_value_is_read_like_a_typed_one() {
          2 | theme = \"drak\"\n     |         ^^^^^^"
     );
     assert_eq!(
-        error_text("[sources]\na = { source = \"b\", ssh = \"ssh '\" }", "loadline"),
-        "c.toml:2:27: ssh: unclosed quote\n   \
-         2 | a = { source = \"b\", ssh = \"ssh '\" }\n     |                           ^^^^^^^"
+        error_text("[sources]\na = { source = \"b@c\", ssh = \"ssh '\" }", "loadline"),
+        "c.toml:2:29: ssh: unclosed quote\n   \
+         2 | a = { source = \"b@c\", ssh = \"ssh '\" }\n     |                             ^^^^^^^"
     );
 }
 
@@ -305,4 +305,64 @@ fn every_option_of_the_configuration_is_one_of_the_command_line() {
         let found = option.get_env().map(|it| it.to_string_lossy().into_owned());
         assert_eq!(found, (!has_none).then_some(expected), "{name}");
     }
+}
+
+#[test]
+fn each_option_has_a_scope() {
+    let ids: Vec<String> =
+        Args::command().get_arguments().map(|option| option.get_id().to_string()).collect();
+    assert_eq!(ids, crate::scope::OPTION_SCOPES.each_ref().map(|option| option.id));
+}
+
+#[test]
+fn a_typed_option_without_an_effect_is_an_error_or_a_warning() {
+    for (line, part) in [
+        ("loadline web-1 --ssh x", "--ssh needs an ssh source; write USER@HOST"),
+        ("loadline web-1 --agent-command x", "--agent-command needs an ssh source"),
+        ("loadline /dev/null --follow -o csv", "--follow takes recordings only"),
+        ("loadline web-1 -c cpu,mem,cpu:%", "column \"cpu\" is given twice"),
+        ("loadline --print-config web-1", "SOURCE cannot be used with --print-config"),
+        ("loadline --generate man -w 1m", "--window cannot be used with --generate"),
+        ("loadline web-1 --check --keep 1h", "--keep cannot be used with --check; remove --keep"),
+        ("loadline -i -5s", "invalid duration \"-5s\""),
+        ("loadline -w 1.5", "invalid duration \"1.5\""),
+        ("loadline --keep 10000years", "at most 100 years"),
+        ("loadline --record=", "a value is required"),
+    ] {
+        let error = settings(line, false).expect_err(line);
+        assert!(error.contains(part), "{line}: {error}");
+    }
+    for (line, expected) in [
+        ("loadline web-1 -o csv -w 5m", &["--window has no effect without a screen"][..]),
+        ("loadline web-1 -o csv --no-mouse", &["--no-mouse has no effect without a screen"]),
+        (
+            "loadline ./a.load -o csv --history 1h",
+            &["--history has no effect: files and pipes are read from their beginning"],
+        ),
+        (
+            "loadline - -o csv -i 1s",
+            &[
+                "--interval has no effect: rows of pipes and standard input arrive at their own pace",
+            ],
+        ),
+        (
+            "loadline ./a.load -o raw -c a",
+            &["--columns has no effect with -o raw, which repeats lines; choose -o csv"],
+        ),
+        ("loadline ./a.load web-1 -o csv --history 1h -n 3 -i 1s", &[]),
+        ("loadline web-1 -w 5m --keep 1h --fill --mouse --theme light", &[]),
+    ] {
+        assert_eq!(settings(line, true).unwrap().warnings, expected, "{line}");
+    }
+    let file = "[options]\nwindow = \"1h\"\nssh = \"ssh -4\"\nhistory = \"1h\"\n";
+    assert!(parse_with_config(file, "loadline - -o csv", false).unwrap().warnings.is_empty());
+    let names = ["LOADLINE_WINDW", "LOADLINE_PROM_TOKEN", "LOADLINE_AGENT_LISTEN", "HOME"];
+    let unknown = variable_warnings(names.into_iter().map(OsString::from));
+    assert!(unknown.len() == 1 && unknown[0].contains("mean LOADLINE_WINDOW?"), "{unknown:?}");
+    let own = "[sources]\na = { source = \"b\", tls-ca = \"ca.pem\" }";
+    assert!(error_text(own, "loadline").contains(": tls-ca needs a TLS source"));
+    let empty = "[thresholds]\ncpu = {}";
+    assert!(error_text(empty, "loadline").contains("c.toml:2:7: cpu has no threshold"));
+    let twice = "[options]\ncolumns = [\"a\", \"a\"]";
+    assert!(error_text(twice, "loadline").contains("c.toml:2:11: column \"a\" is given twice"));
 }

@@ -10,6 +10,7 @@ use toml::de::DeTable;
 
 use super::options::{SOURCE_OPTIONS, Setting, setting};
 use super::values::{ConfigEntry, ValueError, entries, error_at, unknown_name};
+use crate::scope::{SourceScope, scope_of};
 use crate::source::Source;
 
 /// Nesting limit of groups: 16. Deeper nesting is taken for a mistake.
@@ -215,5 +216,11 @@ fn read_source(folder: Option<&Path>, entry: &ConfigEntry) -> Result<ResolvedSou
     }
     let missing = || format!("{} has no source; write {SOURCE}", entry.name());
     let source = given.ok_or_else(|| error_at(entry.key.span(), missing()))?;
+    for Setting { option, span, .. } in &settings {
+        let scope = scope_of(&option.id()).map_or(SourceScope::Any, |scope| scope.sources);
+        if let Some(why) = scope.reason().filter(|_| !scope.includes(&source)) {
+            return Err(error_at(span.clone(), format!("{} {why}", option.name)));
+        }
+    }
     Ok(ResolvedSource { name, settings, ..ResolvedSource::unnamed(source) })
 }

@@ -128,6 +128,16 @@ pub(super) fn thresholds(table: &DeTable) -> Result<Thresholds, ValueError> {
             let value = number(entry.value).filter(|value: &f64| value.is_finite());
             *limit = Some(value.ok_or_else(|| entry.type_error("a number, as in 80 or 1.5"))?);
         }
+        if levels == ThresholdLevels::default() {
+            let message = format!("{} has no threshold; write {THRESHOLD_SYNTAX}", column.name());
+            return Err(error_at(column.value.span(), message));
+        }
+        if column.name().trim_end_matches("/core").is_empty() {
+            return Err(error_at(
+                column.key.span(),
+                "missing name of a column; write one, as in cpu",
+            ));
+        }
         if levels.warn.zip(levels.critical).is_some_and(|(warn, critical)| critical < warn) {
             let message = "critical is below warn; swap the two values";
             return Err(error_at(column.value.span(), message));

@@ -1,9 +1,10 @@
 //! Selection of columns by name, and the columns of a plain stream.
 
 use loadline_common::with_suggestion;
-use loadline_protocol::{Column, LineError, Schema, Stamp};
+use loadline_protocol::{Column, LineError, PLAIN_COLUMNS, Schema, Stamp};
 
 use super::disconnect::Disconnect;
+use super::plain_columns::RECOUNT_ROWS;
 
 /// Selected values of a row, by index; all values if `None`.
 #[derive(Debug, Default)]
@@ -26,7 +27,9 @@ impl ColumnSelection {
             // A name given twice is a mistake: all columns are selected.
             return Ok((ColumnSelection::default(), schema.clone()));
         };
-        Ok((ColumnSelection(Some(indices)), picked))
+        // All columns in their order need no selection.
+        let is_all = picked == *schema;
+        Ok((ColumnSelection(Some(indices).filter(|_| !is_all)), picked))
     }
 
     /// Selects from the fields of a plain stream. `names` has a name for each field, or selects
@@ -63,6 +66,20 @@ impl ColumnSelection {
             values.drain(..all);
         }
     }
+}
+
+/// Returns the refusal of columns that do not fit rows of `fields`, after [`RECOUNT_ROWS`] rows:
+/// the first ones may be something else.
+pub(super) fn plain_refusal(fields: &Schema, names: &[String], rows: usize) -> Option<Disconnect> {
+    if rows < RECOUNT_ROWS {
+        return None;
+    }
+    let count = fields.columns().len();
+    let unknown = || ColumnSelection::named(fields, names).err();
+    let refusal = (count == PLAIN_COLUMNS.len()).then(unknown).flatten();
+    let hint = "name each of them, or leave out --columns";
+    let wrong = format!("rows have {count} values, and --columns names {}; {hint}", names.len());
+    refusal.or_else(|| Some(Disconnect::refused(&wrong)))
 }
 
 /// Returns the refusal of a column that the stream does not have.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use loadline_protocol::{History, Request, Time};
 
-use super::reader::{ReadOptions, ResumeState};
+use super::read_options::ReadOptions;
+use super::reader::ResumeState;
 
 /// History to request beyond the outage: 1 s, for a row in flight when the connection ended.
 const OUTAGE_MARGIN: Duration = Duration::from_secs(1);

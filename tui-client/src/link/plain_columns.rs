@@ -4,7 +4,7 @@ use loadline_protocol::{Column, LineError, PLAIN_COLUMNS, Schema, Stamp, Time};
 
 /// Consecutive rows with another number of fields that change the columns: 3. One or two such rows
 /// may be something else.
-const RECOUNT_ROWS: usize = 3;
+pub(super) const RECOUNT_ROWS: usize = 3;
 
 /// Highest frequency of a standard column in MHz. The fastest processor ever reached 9,130.
 const FREQUENCY_MAX: f64 = 10_000.0;

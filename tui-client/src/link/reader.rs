@@ -18,8 +18,9 @@ use super::columns::ColumnSelection;
 use super::disconnect::Disconnect;
 use super::greeting::detect_other_protocol;
 use super::plain_columns::PlainColumns;
+use super::read_options::ReadOptions;
 use crate::event::{Event, StreamInfo};
-use crate::import::{IMPORT_LINE_MAX, ImportOptions, PlainLine, Refusal, RowError};
+use crate::import::{IMPORT_LINE_MAX, PlainLine, Refusal, RowError};
 pub(super) use output::ResumeState;
 use output::{Output, RowClock};
 use phase::{PendingLine, ReaderPhase};
@@ -30,17 +31,6 @@ const PENDING_LINES_MAX: usize = 1024;
 
 /// Size of the read buffer: 16 KiB. All events of one read are sent before the next read.
 pub(super) const READ_BYTES: usize = 16 * 1024;
-
-/// Columns to read, and whether to keep the lines.
-#[derive(Debug, Clone, Default)]
-pub struct ReadOptions {
-    /// Names for the columns of a plain stream, or a selection of named columns.
-    pub columns: Option<Vec<String>>,
-    /// Keep the text of each row.
-    pub keep_lines: bool,
-    /// Options for tables of other programs.
-    pub import: ImportOptions,
-}
 
 /// Parser of the connections to one source. Owns the events until the caller drains them.
 #[derive(Debug, Default)]
@@ -57,6 +47,8 @@ pub struct StreamReader {
     selection: ColumnSelection,
     output: Output,
     disconnect: Option<Disconnect>,
+    /// Rows that did not fit the requested columns.
+    misfit_rows: usize,
 }
 
 impl StreamReader {
@@ -191,6 +183,11 @@ impl StreamReader {
         self.output.report_losses();
     }
 
+    /// Returns the reason to disconnect that the decided lines gave.
+    pub(super) fn take_disconnect(&mut self) -> Option<Disconnect> {
+        self.disconnect.take()
+    }
+
     /// Ends the connection: decides on the pending lines, and reports the remaining faults.
     pub(super) fn close(&mut self) {
         if let ReaderPhase::Undecided(pending) = &mut self.phase
@@ -262,8 +259,8 @@ impl StreamReader {
             self.output.resume.last_time = None;
         }
         let selected = match &self.options.columns {
-            Some(names) if self.is_unrequested => ColumnSelection::named(columns, names),
-            _ => Ok((ColumnSelection::default(), columns.clone())),
+            Some(names) => ColumnSelection::named(columns, names),
+            None => Ok((ColumnSelection::default(), columns.clone())),
         };
         match selected {
             Ok((selection, schema)) => {
@@ -284,7 +281,10 @@ impl StreamReader {
     /// Announces the columns of the rows that follow.
     fn announce(&mut self, header: Option<Header>, schema: Schema, selection: ColumnSelection) {
         self.selection = selection;
-        self.output.events.push(Event::Stream(Arc::new(StreamInfo { header, schema })));
+        let stream = Arc::new(StreamInfo { header, schema });
+        self.output.events.push(Event::Stream(stream.clone()));
+        let warning = self.options.take_warning(&stream, !self.is_unrequested);
+        self.output.events.extend(warning);
     }
 
     fn wait_for_header(&mut self, line: PendingLine) {

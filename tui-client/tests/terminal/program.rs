@@ -98,6 +98,51 @@ fn each_failure_is_one_error_with_its_exit_code() {
 }
 
 #[test]
+fn input_without_an_effect_is_one_warning() {
+    let agent = TestAgent::start(0, Duration::from_millis(250));
+    let agent = agent.address.to_string();
+    let plain = serve_bytes(b"1 2 3\n1 2 3\n1 2 3\n1 2 3\n").to_string();
+    let grants = format!("warning: {agent} grants an interval of 250ms, not 10ms\n");
+    for (args, expected) in [
+        (&[&agent, "-o", "csv", "-n", "2", "-i", "10ms"][..], grants.clone()),
+        (&[&agent, "-o", "raw", "-n", "2", "-i", "10ms"], grants.clone()),
+        (
+            &[&plain, "-o", "csv", "-n", "2", "--history", "1h"],
+            format!("warning: {plain} answers no request: --history has no effect\n"),
+        ),
+        (
+            &[&agent, "-o", "json", "-n", "1", "--window", "5m"],
+            "warning: --window has no effect without a screen\n".to_owned(),
+        ),
+    ] {
+        let output = output(args);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{args:?}: {errors}");
+        assert_eq!(errors, expected, "{args:?}");
+    }
+    let checked = output(&[&agent, "--check", "-i", "10ms"]);
+    let report = String::from_utf8(checked.stdout).unwrap();
+    assert!(report.contains(&grants.replace("warning: ", "warning  ")), "{report}");
+    let refused = output(&[&plain, "-o", "csv", "-c", "cpu"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let errors = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        errors.contains("rows have 3 values, and --columns names 1\nhint: name each"),
+        "{errors}"
+    );
+    let mut command = loadline(&[&agent, "-o", "csv", "-n", "1"]);
+    let unknown = command.env("LOADLINE_WINDW", "5m").output().unwrap();
+    let expected = "warning: unknown variable LOADLINE_WINDW in the environment has no effect\n\
+                    hint: did you mean LOADLINE_WINDOW?\n";
+    assert_eq!(String::from_utf8(unknown.stderr).unwrap(), expected);
+    let mut command = loadline(&[&agent, "-o", "csv", "-n", "1"]);
+    let wrong = command.env("LOADLINE_FILL", "maybe").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    let errors = String::from_utf8(wrong.stderr).unwrap();
+    assert!(errors.starts_with("error: LOADLINE_FILL in the environment: "), "{errors}");
+}
+
+#[test]
 fn a_program_behind_a_unix_socket_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.sock");

@@ -5,7 +5,7 @@ use loadline_protocol::{LineError, SafeText, Schema, Time, parse_plain_row_into}
 use super::phase::ReaderPhase;
 use super::{StreamReader, with_point};
 use crate::event::Event;
-use crate::link::columns::ColumnSelection;
+use crate::link::columns::{ColumnSelection, plain_refusal};
 use crate::link::plain_columns::{PlainColumns, RowFit};
 
 /// Warning about standard columns that a row contradicts.
@@ -25,7 +25,11 @@ impl StreamReader {
         let known = known.filter(|fields| fields.columns().len() == count);
         let fields = known.unwrap_or_else(|| PlainColumns::first_fields(count, first));
         let names = self.options.columns.as_deref();
-        let (selection, schema) = ColumnSelection::plain(&fields, names)?;
+        let (selection, schema) = ColumnSelection::plain(&fields, names).inspect_err(|_| {
+            self.misfit_rows += 1;
+            let refusal = || plain_refusal(&fields, names.unwrap_or_default(), self.misfit_rows);
+            self.disconnect = self.disconnect.take().or_else(refusal);
+        })?;
         let is_named = names.is_some_and(|names| names.len() == count);
         let fields = if is_named { schema.clone() } else { fields };
         self.output.resume.plain_fields = Some(fields.clone());

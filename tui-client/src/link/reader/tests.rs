@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::read_options::TypedRequest;
 use super::*;
 use crate::event::{Rows, Sample};
 
@@ -460,4 +461,61 @@ fn rows_before_an_answer_are_dropped_if_the_next_connection_repeats_them() {
         case.reader.close();
         assert_eq!(rows(&case.events()).count(), count, "answered before: {answer}");
     }
+}
+
+#[test]
+fn a_server_that_sends_other_columns_than_requested_is_corrected_or_refused() {
+    let header = "# loadline/1 run=00000001\n# columns time:s seq a b c\n9 1 1 2 3\n";
+    let mut case = Case::columns("c,a");
+    let text = case.connection(header);
+    assert!(text.contains("[3.0, 1.0]"), "{text}");
+    let refusal = |names: &str, text: &str| {
+        let mut case = Case::columns(names);
+        case.reader.reconnect();
+        let end = case.feed(text);
+        case.reader.decide_plain();
+        let end = end.or_else(|| case.reader.take_disconnect());
+        end.filter(|end| end.refused).map(|end| end.reason.to_string())
+    };
+    let unknown = refusal("d", header).unwrap();
+    assert!(unknown.starts_with("unknown column \"d\"; "), "{unknown}");
+    let wrong =
+        "rows have 3 values, and --columns names 1; name each of them, or leave out --columns";
+    assert_eq!(refusal("cpu", "1 2 3\n1 2 3\n1 2 3\n").as_deref(), Some(wrong));
+    let six = "1 2 3 4 5 6\n".repeat(3);
+    let unknown = refusal("foo,cpu", &six).unwrap();
+    assert!(unknown.starts_with("unknown column \"foo\"; "), "{unknown}");
+    assert_eq!(refusal("load1,cpu", &six), None);
+}
+
+#[test]
+fn typed_options_that_a_source_does_not_follow_are_warned_about_once() {
+    let request = TypedRequest {
+        source: "web-1".to_owned(),
+        interval: Some(Duration::from_millis(10)),
+        options: vec!["interval", "history"],
+    };
+    let options = || ReadOptions { typed_request: Some(request.clone()), ..ReadOptions::default() };
+    let warnings = |mut reader: StreamReader, text: &str| {
+        reader.feed(text.as_bytes(), Time::from_millis(5000));
+        reader.decide_plain();
+        reader.feed(text.as_bytes(), Time::from_millis(6000));
+        let warning =
+            |event| if let Event::Warning(text) = event { Some(text.to_string()) } else { None };
+        reader.drain_events().filter_map(warning).collect::<Vec<_>>()
+    };
+    let agent = |interval: &str| {
+        let head = format!(
+            "# loadline/1 run=00000001 interval={interval}\n# columns time:s seq a\n9 1 1\n"
+        );
+        warnings(StreamReader::new(options()), &head)
+    };
+    assert_eq!(agent("1000ms"), ["web-1 grants an interval of 1s, not 10ms"]);
+    assert!(agent("10ms").is_empty());
+    let plain = warnings(StreamReader::new(options()), "1 2\n");
+    assert_eq!(plain, ["web-1 answers no request: --interval and --history have no effect"]);
+    let step = Duration::from_secs(1);
+    let file = |text| warnings(StreamReader::for_recording(options(), Time::default(), step), text);
+    assert_eq!(file("time,a\n9,1\n"), ["web-1 has timestamps: --interval has no effect"]);
+    assert!(file("1 2\n").is_empty());
 }
