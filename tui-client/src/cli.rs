@@ -146,7 +146,7 @@ pub(crate) fn parse() -> Result<CliSettings, EarlyExit> {
     let line: Vec<OsString> = std::env::args_os().collect();
     let terminals = Terminals {
         input: std::io::stdin().is_terminal(),
-        output: OutputStream::detect(
+        output: OutputDevice::detect(
             std::io::stdout().is_terminal(),
             &std::env::var("TERM").unwrap_or_default(),
         ),
@@ -195,12 +195,12 @@ fn option_help(name: &str) -> String {
 #[derive(Debug, Clone, Copy)]
 struct Terminals {
     input: bool,
-    output: OutputStream,
+    output: OutputDevice,
 }
 
 /// Kind of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OutputStream {
+enum OutputDevice {
     /// A file or a pipe.
     Redirected,
     /// A terminal that cannot move its cursor: `TERM` is missing or says so.
@@ -209,12 +209,12 @@ enum OutputStream {
     Screen,
 }
 
-impl OutputStream {
-    fn detect(is_terminal: bool, term: &str) -> OutputStream {
+impl OutputDevice {
+    fn detect(is_terminal: bool, term: &str) -> OutputDevice {
         match is_terminal {
-            false => OutputStream::Redirected,
-            true if is_text_only(term) => OutputStream::TextTerminal,
-            true => OutputStream::Screen,
+            false => OutputDevice::Redirected,
+            true if is_text_only(term) => OutputDevice::TextTerminal,
+            true => OutputDevice::Screen,
         }
     }
 }
@@ -297,7 +297,7 @@ fn build_settings(
     terminals: Terminals,
 ) -> Result<CliSettings, EarlyExit> {
     let mut args = command_line.with_settings(&config.options)?;
-    let has_screen = terminals.output == OutputStream::Screen && !args.check;
+    let has_screen = terminals.output == OutputDevice::Screen && !args.check;
     let default_format = if has_screen { OutputFormat::Tui } else { OutputFormat::Table };
     let is_possible = |form: &OutputFormat| {
         *form != OutputFormat::Tui || has_screen || command_line.is_typed("output")
@@ -306,7 +306,7 @@ fn build_settings(
     let is_tui = format == OutputFormat::Tui;
     let replaces_tui = format == OutputFormat::Table && args.output != Some(format) && !args.check;
     let mut warnings = Vec::new();
-    if replaces_tui && terminals.output == OutputStream::TextTerminal {
+    if replaces_tui && terminals.output == OutputDevice::TextTerminal {
         warnings.push(TABLE_WARNING.to_owned());
     }
     if let Some(why) = args.columns.as_deref().and_then(repeated_column) {

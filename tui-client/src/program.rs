@@ -48,7 +48,7 @@ pub fn run_program() -> ExitCode {
         }
     };
     for warning in &settings.warnings {
-        print_warning(warning);
+        print_warning(&sanitize(warning));
     }
     run::exit_on_panic();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -74,7 +74,7 @@ fn print_error(message: &str) {
 
 /// Writes a warning to standard error; the program continues.
 fn print_warning(message: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", warning_text(&sanitize(message)));
+    let _ = writeln!(std::io::stderr(), "{}", warning_text(message));
 }
 
 /// Opened sources. Their links run as tasks.

@@ -166,8 +166,8 @@ async fn run_loop(
         };
         let Some(message) = message else { continue };
         let flow = app.update(inputs.sources.clock.now(), message);
-        let handled = handle_flow(flow, screen, app, &mut inputs, handles, &mut stop).await?;
-        if let ControlFlow::Break(failure) = handled {
+        let outcome = handle_flow(flow, screen, app, &mut inputs, handles, &mut stop).await?;
+        if let ControlFlow::Break(failure) = outcome {
             return Ok(failure);
         }
         schedule.request_frame(FRAME_INTERVAL_MIN);

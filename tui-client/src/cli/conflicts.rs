@@ -7,7 +7,7 @@ use loadline_common::{AGENT_VARIABLES, unknown_variables, variables_of};
 
 use super::args::Args;
 use super::layers::CommandLine;
-use super::{CliSettings, OutputStream, SourceSpec, Terminals};
+use super::{CliSettings, OutputDevice, SourceSpec, Terminals};
 use crate::output::OutputFormat;
 use crate::scope::{Mode, NoEffect, OPTION_SCOPES, OptionScope};
 use crate::source::Source;
@@ -71,11 +71,11 @@ pub(super) fn check_settings(
         return Err("standard input is a terminal; write `PROGRAM | loadline -`".to_owned());
     }
     let unfit_output = match terminals.output {
-        OutputStream::Redirected => Some("standard output is not a terminal; "),
-        OutputStream::TextTerminal => {
+        OutputDevice::Redirected => Some("standard output is not a terminal; "),
+        OutputDevice::TextTerminal => {
             Some("no charts, because TERM is unset, dumb or unknown; set TERM, or ")
         }
-        _ => None,
+        OutputDevice::Screen => None,
     };
     if let Some(why) = unfit_output.filter(|_| is_tui) {
         return Err(format!("{why}choose -o table, csv, json or raw"));

@@ -10,7 +10,7 @@ fn settings(line: &str, is_terminal: bool) -> Result<CliSettings, String> {
 
 /// Parses `line` with `file` as the configuration.
 fn parse_with_config(file: &str, line: &str, is_terminal: bool) -> Result<CliSettings, EarlyExit> {
-    let output = if is_terminal { OutputStream::Screen } else { OutputStream::Redirected };
+    let output = if is_terminal { OutputDevice::Screen } else { OutputDevice::Redirected };
     read_with(file, line, Terminals { input: is_terminal, output })
 }
 
@@ -38,7 +38,7 @@ fn the_default_format_depends_on_the_terminal_and_the_default_history_on_the_for
 
 #[test]
 fn a_terminal_that_shows_text_only_gets_a_table_and_the_reason() {
-    let kind = |term| OutputStream::detect(true, term);
+    let kind = |term| OutputDevice::detect(true, term);
     let read = |line, file| {
         read_with(file, line, Terminals { input: true, output: kind("dumb") })
             .map(|settings| (settings.format, !settings.warnings.is_empty()))
@@ -51,8 +51,8 @@ fn a_terminal_that_shows_text_only_gets_a_table_and_the_reason() {
     assert_eq!(read("loadline --check", ""), Ok((OutputFormat::Table, false)));
     let Err(EarlyExit::Error(text)) = read("loadline -o tui", "") else { panic!("accepted") };
     assert!(text.starts_with("no charts, because TERM"), "{text}");
-    assert_eq!(kind("xterm"), OutputStream::Screen);
-    assert_eq!(OutputStream::detect(false, "dumb"), OutputStream::Redirected);
+    assert_eq!(kind("xterm"), OutputDevice::Screen);
+    assert_eq!(OutputDevice::detect(false, "dumb"), OutputDevice::Redirected);
     assert_eq!(settings("loadline", false).unwrap().warnings, Vec::<String>::new());
 }
 
@@ -110,7 +110,7 @@ fn several_sources_keep_the_order_of_the_command_line() {
 fn ssh_is_a_program_with_options() {
     let args = ["loadline", "me@web-1", "--ssh", "ssh -o 'ProxyCommand=nc %h 22'"];
     let args = args.map(OsString::from);
-    let terminals = Terminals { input: true, output: OutputStream::Redirected };
+    let terminals = Terminals { input: true, output: OutputDevice::Redirected };
     let read = read(&args, terminals, |_| Ok(Config::default())).unwrap();
     assert_eq!(read.sources[0].ssh.options, ["-o", "ProxyCommand=nc %h 22"]);
     let default = settings("loadline me@web-1", false).unwrap();

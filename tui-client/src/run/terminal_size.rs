@@ -20,21 +20,21 @@ const PLAUSIBLE_CELLS_MAX: u16 = 10_000;
 /// # Errors
 /// Standard output is no terminal.
 pub(super) fn terminal_size() -> io::Result<Size> {
-    let told = rustix::termios::tcgetwinsize(io::stdout())?;
-    let told = Size { width: told.ws_col, height: told.ws_row };
-    Ok(drawn_size(told, |name| std::env::var(name).ok()))
+    let reported = rustix::termios::tcgetwinsize(io::stdout())?;
+    let reported = Size { width: reported.ws_col, height: reported.ws_row };
+    Ok(drawn_size(reported, |name| std::env::var(name).ok()))
 }
 
-/// Returns the size to draw for the size `told` of the terminal. `COLUMNS` and `LINES` replace its
+/// Returns the size to draw for the size `reported` of the terminal. `COLUMNS` and `LINES` replace its
 /// implausible parts, and the default replaces theirs. `variable` returns an environment variable.
-fn drawn_size(told: Size, variable: impl Fn(&str) -> Option<String>) -> Size {
+fn drawn_size(reported: Size, variable: impl Fn(&str) -> Option<String>) -> Size {
     let set = |name| variable(name).and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     let of_environment = Size { width: set("COLUMNS"), height: set("LINES") };
-    let [(told_width, told_height), (set_width, set_height)] =
-        [told, of_environment].map(plausible);
+    let [(reported_width, reported_height), (set_width, set_height)] =
+        [reported, of_environment].map(plausible);
     Size {
-        width: told_width.or(set_width).unwrap_or(DEFAULT_SIZE.width).min(DRAWN_SIZE_MAX.width),
-        height: told_height
+        width: reported_width.or(set_width).unwrap_or(DEFAULT_SIZE.width).min(DRAWN_SIZE_MAX.width),
+        height: reported_height
             .or(set_height)
             .unwrap_or(DEFAULT_SIZE.height)
             .min(DRAWN_SIZE_MAX.height),
@@ -54,13 +54,13 @@ fn plausible(size: Size) -> (Option<u16>, Option<u16>) {
 mod tests {
     use super::*;
 
-    fn check(told: (u16, u16), columns: &str, lines: &str, expected: (u16, u16)) {
+    fn check(reported: (u16, u16), columns: &str, lines: &str, expected: (u16, u16)) {
         let variable = |name: &str| {
             let text = if name == "COLUMNS" { columns } else { lines };
             (!text.is_empty()).then(|| text.to_owned())
         };
-        let size = drawn_size(told.into(), variable);
-        assert_eq!((size.width, size.height), expected, "{told:?} {columns} {lines}");
+        let size = drawn_size(reported.into(), variable);
+        assert_eq!((size.width, size.height), expected, "{reported:?} {columns} {lines}");
     }
 
     #[test]

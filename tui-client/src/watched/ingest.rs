@@ -299,9 +299,9 @@ mod tests {
         };
         begin(&mut ingest, &wide('a'));
         assert_eq!(ingest.column_remark(), None);
-        add_values(&mut ingest, 1000, &[1.0; 3000]);
+        add_values(&mut ingest, 1000, &vec![1.0; 3000]);
         begin(&mut ingest, &wide('b'));
-        add_values(&mut ingest, 2000, &[2.0; 3000]);
+        add_values(&mut ingest, 2000, &vec![2.0; 3000]);
         let remark = ingest.column_remark().unwrap();
         assert_eq!(remark, "1904 columns are left out: a source has at most 4096");
         assert_eq!(ingest.columns().unwrap().len(), 4096);

@@ -29,20 +29,20 @@ fn a_terminal_without_a_size_shows_the_dashboard() {
     for (variables, columns, rows) in
         [(&[][..], 80, 24), (&[("COLUMNS", "120"), ("LINES", "36")][..], 120, 36)]
     {
-        for told in [size(0, 0), size(1, 1), size(u16::MAX, u16::MAX)] {
+        for reported in [size(0, 0), size(1, 1), size(u16::MAX, u16::MAX)] {
             let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
             command.arg(server.address.to_string());
             set_environment(&mut command);
             for (name, value) in variables {
                 command.env(name, value);
             }
-            let terminal = PtyTerminal::run_told(size(columns, rows), told, command);
+            let terminal = PtyTerminal::run_told(size(columns, rows), reported, command);
             wait_for_dashboard(&terminal, rows.into());
             // A size that is known later is used, and one that is lost again is not.
             terminal.resize(30, 100);
             wait_for_dashboard(&terminal, 30);
             terminal.resize(rows, columns);
-            terminal.tell_size(told.rows, told.cols);
+            terminal.tell_size(reported.rows, reported.cols);
             terminal.wait_for("dashboard", |screen| screen.lines().count() == usize::from(rows));
             wait_for_dashboard(&terminal, rows.into());
             terminal.quit();
@@ -59,8 +59,8 @@ fn a_terminal_that_cannot_move_its_cursor_gets_a_table_and_the_reason() {
         assert!(status.success(), "{term}: {written}");
         assert!(!written.contains('\x1b'), "{term}: {written:?}");
         assert!(written.starts_with("warning: no charts, because TERM is"), "{term}: {written}");
-        // The reason, the column names and three rows.
-        assert_eq!((lines(&written), written.matches("2400.0").count()), (5, 3), "{written}");
+        // The reason, its hint, the column names and three rows.
+        assert_eq!((lines(&written), written.matches("2400.0").count()), (6, 3), "{written}");
     }
     let arguments = [&server.address.to_string(), "-o", "tui"];
     let (status, written) = PtyTerminal::run_with(&[("TERM", "dumb")], &arguments).wait_for_end();

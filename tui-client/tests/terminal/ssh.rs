@@ -119,9 +119,7 @@ fn a_login_that_asks_is_not_repeated_without_a_person() {
 fn an_unknown_host_is_looked_for_in_the_configurations() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
-    fs::write(&config, "[sources]\n\"web-1.invalid\" = \"me@web-1\"\n[groups]\nwall = []\n")
-        .unwrap();
-    let config = config.to_str().unwrap();
+    let path = config.to_str().unwrap();
     let known = "sh -c 'echo hostname 10.0.0.7'";
     for (ssh, host, expected) in [
         (known, "web-7.invalid", "hint: use ssh://web-7.invalid\n"),
@@ -129,7 +127,11 @@ fn an_unknown_host_is_looked_for_in_the_configurations() {
         ("true", "wall", "hint: did you mean @wall?\n"),
         ("true", "zzz.zzz.test:99", "hint: check the name\n"),
     ] {
-        let error = error(&[host, "-o", "csv", "--config", config, "--ssh", ssh]);
+        let text = format!(
+            "[options]\nssh = \"{ssh}\"\n[sources]\n\"web-1.invalid\" = \"me@web-1\"\n[groups]\nwall = []\n"
+        );
+        fs::write(&config, text).unwrap();
+        let error = error(&[host, "-o", "csv", "--config", path]);
         assert!(error.contains("failed to lookup address") && error.ends_with(expected), "{error}");
     }
 }

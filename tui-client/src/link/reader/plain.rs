@@ -54,11 +54,11 @@ impl StreamReader {
             RowFit::Fits => self.reject_held_rows(None),
             RowFit::Misnamed(fields) => {
                 self.reject_held_rows(None);
-                self.change_plain(fields, true)?;
+                self.change_plain(fields, true);
             }
             RowFit::Changed(fields) => {
                 let held = columns.take_held();
-                self.change_plain(fields, false)?;
+                self.change_plain(fields, false);
                 for row in held {
                     self.handle_plain_row(&row.line, row.received)?;
                 }
@@ -69,8 +69,8 @@ impl StreamReader {
     }
 
     /// Continues a plain stream with other columns, and announces the change.
-    fn change_plain(&mut self, fields: Schema, is_misnamed: bool) -> Result<(), LineError> {
-        let ReaderPhase::Plain { columns, .. } = &mut self.phase else { return Ok(()) };
+    fn change_plain(&mut self, fields: Schema, is_misnamed: bool) {
+        let ReaderPhase::Plain { columns, .. } = &mut self.phase else { return };
         let text = if is_misnamed { MISNAMED.to_owned() } else { columns.change_text(&fields) };
         self.output.report_losses();
         self.output.events.push(Event::Warning(SafeText::new(&text)));
@@ -82,14 +82,13 @@ impl StreamReader {
                 self.output.events.push(Event::Misnamed);
             }
             self.announce(None, fields, ColumnSelection::default());
-            return Ok(());
+            return;
         }
         let names = self.options.columns.as_deref().unwrap_or_default();
         match ColumnSelection::named(&fields, names) {
             Ok((selection, schema)) => self.announce(None, schema, selection),
             Err(refusal) => self.disconnect = Some(refusal),
         }
-        Ok(())
     }
 
     /// Reports held rows as faults, except those with `count` fields.

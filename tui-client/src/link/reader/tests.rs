@@ -500,6 +500,7 @@ fn typed_options_that_a_source_does_not_follow_are_warned_about_once() {
         reader.feed(text.as_bytes(), Time::from_millis(5000));
         reader.decide_plain();
         reader.feed(text.as_bytes(), Time::from_millis(6000));
+        reader.finish();
         let warning =
             |event| if let Event::Warning(text) = event { Some(text.to_string()) } else { None };
         reader.drain_events().filter_map(warning).collect::<Vec<_>>()
