@@ -205,13 +205,13 @@ async fn a_flooding_source_does_not_affect_the_others() {
     let mut offscreen = OffscreenApp::new(&[quiet.address, start_flood().await, other.address]);
     let flooded = |app: &App| sample_count(app, 1) > 1000;
     offscreen
-        .wait_until("rows of the flood", |app| flooded(app) && sample_count(app, 0) > 100)
+        .wait_until("rows of the flood", |app| flooded(app) && sample_count(app, 0) > 40)
         .await;
     for source in [0, 2] {
         let watched = &offscreen.app.sources.all()[source].watched;
         assert_eq!(state_of(&offscreen.app, source), State::Live);
         assert_eq!((watched.ingest.faults, watched.ingest.skipped), (0, 0));
-        assert!(sample_count(&offscreen.app, source) > 50);
+        assert!(sample_count(&offscreen.app, source) > 20);
         let first = watched.store().get(0).unwrap().seq();
         let last = watched.store().get(watched.store().len() - 1).unwrap().seq();
         let seqs = (Some(Seq::FIRST), Some(Seq(watched.store().len() as u64)));
