@@ -126,6 +126,8 @@ impl OptionScope {
             SourceScope::NoPipe | SourceScope::Server => {
                 NoEffect::Warning(format!("{self} has no effect: {why}"))
             }
+            // A host without `ssh://` that is not found gets a hint of its own.
+            SourceScope::Ssh => NoEffect::Warning(format!("{self} {why}")),
             _ => NoEffect::Error(format!("{self} {why}")),
         })
     }

@@ -317,8 +317,6 @@ fn each_option_has_a_scope() {
 #[test]
 fn a_typed_option_without_an_effect_is_an_error_or_a_warning() {
     for (line, part) in [
-        ("loadline web-1 --ssh x", "--ssh needs an ssh source; write USER@HOST"),
-        ("loadline web-1 --agent-command x", "--agent-command needs an ssh source"),
         ("loadline /dev/null --follow -o csv", "--follow takes recordings only"),
         ("loadline web-1 -c cpu,mem,cpu:%", "column \"cpu\" is given twice"),
         ("loadline --print-config web-1", "SOURCE cannot be used with --print-config"),
@@ -334,6 +332,10 @@ fn a_typed_option_without_an_effect_is_an_error_or_a_warning() {
     }
     for (line, expected) in [
         ("loadline web-1 -o csv -w 5m", &["--window has no effect without a screen"][..]),
+        (
+            "loadline web-1 -o csv --ssh x",
+            &["--ssh needs an ssh source; write USER@HOST or ssh://HOST"],
+        ),
         ("loadline web-1 -o csv --no-mouse", &["--no-mouse has no effect without a screen"]),
         (
             "loadline ./a.load -o csv --history 1h",
