@@ -55,8 +55,8 @@ const V2_MOUNT: &str = "31 23 0:28 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup
 fn the_capacity_is_that_of_the_machine_whose_files_are_read() {
     let tree = MachineFiles::new("0::/\n", &[V2_MOUNT]);
     tree.write_v2("", "1250000 100000\n", "34359738368\n");
-    let cores = (0..16).map(|core| format!("cpu{core} 1 2 3 4\n")).collect::<String>();
-    tree.write("proc/stat", &format!("cpu 1 2 3 4\n{cores}intr 5\n"));
+    let cores: Vec<String> = (0..16).map(|core| format!("cpu{core} 1 2 3 4\n")).collect();
+    tree.write("proc/stat", &format!("cpu 1 2 3 4\n{}intr 5\n", cores.concat()));
     let check = |kib: u64, expected| {
         tree.write("proc/meminfo", &format!("MemTotal: {kib} kB\n"));
         let mut limits = ContainerLimits::new(&tree.0.root());
