@@ -40,6 +40,10 @@ MACHINES = {
     "raspberry-pi": ("end0:hw wlan0:hw", "mmcblk0:hw mmcblk0p1:part mmcblk0p2:part", 2, 1),
     "lvm-on-md": ("eth0:hw", "sda:hw sdb:hw sda1:part sdb1:part md127:on=sda1+sdb1 dm-0:on=md127", 1, 2),
     "zvol": ("eth0:hw", "sda:hw sda1:part zd0: zd0p1:part", 1, 1),
+    "xen": ("eth0:hw xenbr0:bridge=eth0+vif1.0 vif1.0:hw", "sda:hw dm-0:on=sda", 1, 1),
+    "xen-guest": ("eth0:hw", "xvda1:hw xvda2:hw", 1, 2),
+    "custom-bridge": ("eno1:hw prod:bridge=eno1 ppp0:tunnel ifb0:tap dummy0:tap", "cciss/c1d0:hw cciss/c1d0p1:part", 1, 1),
+    "many-disks": ("eth0:hw", "vdn:hw vdo:hw vdo1:part", 1, 2),
 }
 
 RATE = 1_000_000
@@ -62,7 +66,10 @@ shift
 exec "$@"
 """
 
-COLLECTORS = "cpu loadavg meminfo netdev diskstats"
+COLLECTORS = "cpu loadavg meminfo zfs netdev diskstats"
+
+# Size and minimum of the cache of ZFS: of the machine `zvol`, in bytes.
+ARC = (70 << 20, 20 << 20)
 
 
 class Machine:
@@ -77,13 +84,17 @@ class Machine:
         for number, (name, kind) in enumerate(self.interfaces.items(), start=2):
             self.add_interface(f"sys/class/net/{name}", name, kind, number)
         for name, kind in self.disks.items():
+            block = f"sys/block/{name.replace('/', '!')}"
             if kind != "part":
-                self.write(f"sys/block/{name}/size", "1000000")
+                self.write(f"{block}/size", "1000000")
                 for lower in parts(kind):
-                    (folder / f"sys/block/{name}/slaves" / lower).mkdir(parents=True)
+                    (folder / block / "slaves" / lower).mkdir(parents=True)
             if kind == "hw":
-                (folder / f"sys/block/{name}/device").mkdir()
+                (folder / block / "device").mkdir()
         (folder / "proc/net").mkdir()
+        if "zd0" in self.disks:
+            lines = ["13 1 0x01 2 96 1 2", "name type data", f"size 4 {ARC[0]}", f"c_min 4 {ARC[1]}"]
+            self.write("proc/spl/kstat/zfs/arcstats", "".join(f"{line}\n" for line in lines))
         self.raise_counters(START)
 
     def write(self, path: str, text: str):
@@ -190,6 +201,12 @@ def check_permissions():
         raise Skip("mounts need root")
 
 
+def available(machine: Machine) -> int:
+    """Returns the available memory of a machine with ZFS, in bytes."""
+    meminfo = (machine.folder / "proc/meminfo").read_text()
+    return int(meminfo.split("MemAvailable:")[1].split()[0]) * 1024 + ARC[0] - ARC[1]
+
+
 def medians(rows: list[dict]) -> list[float]:
     """Returns the median of each rate, in millions. Late scrapes of a busy machine make outliers."""
     columns = ["net_rx", "net_tx", "disk_read", "disk_write"]
@@ -233,6 +250,10 @@ def agent_and_prometheus_count_each_byte_once(programs):
                     wrong.append(f"{name}, {kind}: {[round(it, 2) for it in medians(rows)]}, not {expected}")
                     break
         assert not wrong, "; ".join(wrong)
+        row = found["zvol", "node_exporter"][-1]
+        assert float(row["mem_available"]) == available(machines["zvol"]), row
+        used = float(row["mem_total"]) - float(row["mem_available"])
+        assert float(row["mem_used"]) == used and abs(float(row["mem"]) - 100 * used / float(row["mem_total"])) < 0.1, row
         rows = rows_of(output(programs.client, source(server, "?job=clusters"), "-o", "csv", "-n", str(2 * ROWS)))
         for name, received in same_name.items():
             number = medians([row for row in rows if row["source"] == name])[0]

@@ -42,6 +42,12 @@ impl ArcFile {
     /// Returns the bytes that the ARC gives back to programs: its size above its minimum. `None`
     /// without ZFS.
     pub(crate) fn reclaimable(&mut self) -> Option<u64> {
+        let [size, minimum] = self.size_and_minimum()?;
+        Some(size.saturating_sub(minimum))
+    }
+
+    /// Returns the size of the ARC and its minimum, bytes. `None` without ZFS.
+    pub(crate) fn size_and_minimum(&mut self) -> Option<[u64; 2]> {
         if self.is_of_other_memory {
             return None;
         }
@@ -54,7 +60,7 @@ impl ArcFile {
             }
             size.and(minimum)
         })?;
-        Some(size?.saturating_sub(minimum?))
+        Some([size?, minimum?])
     }
 }
 

@@ -131,6 +131,23 @@ mod tests {
     }
 
     #[test]
+    fn huge_pages_are_used_and_old_kernels_report_fewer_amounts() {
+        // Linux 2.6.32 with 64 of 128 GiB in huge pages, which are neither free nor cache.
+        let huge_pages = "MemTotal: 134217728 kB\nMemFree: 33554432 kB\nBuffers: 1048576 kB\n\
+            Cached: 27262976 kB\nSwapCached: 0 kB\nActive: 9437184 kB\nInactive: 25165824 kB\n\
+            Active(anon): 6291456 kB\nInactive(anon): 0 kB\nActive(file): 3145728 kB\n\
+            Inactive(file): 25165824 kB\nUnevictable: 0 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n\
+            Shmem: 0 kB\nSlab: 6291456 kB\nSReclaimable: 5242880 kB\nSUnreclaim: 1048576 kB\n\
+            HugePages_Total:   32768\nHugePages_Free:    32768\nHugepagesize:       2048 kB\n";
+        check(huge_pages, Some(50.0));
+        // Linux 2.6.18 lists neither pages of files nor shared memory and reclaimable slab.
+        let older = "MemTotal: 2097152 kB\nMemFree: 524288 kB\nBuffers: 131072 kB\n\
+            Cached: 393216 kB\nSwapCached: 0 kB\nActive: 262144 kB\nInactive: 262144 kB\n\
+            HighTotal: 0 kB\nSlab: 131072 kB\nSwapTotal: 1048576 kB\nSwapFree: 1048576 kB\n";
+        check(older, Some(50.0));
+    }
+
+    #[test]
     fn there_is_no_estimate_if_the_kernel_has_one() {
         check("MemTotal: 100 kB\nMemFree: 10 kB\nMemAvailable: 0 kB\n", None);
         check("MemFree: 10 kB\n", None);

@@ -1,5 +1,6 @@
 //! `/sys/block/` and `/sys/class/net/`: entries of disks and network interfaces.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
@@ -52,6 +53,11 @@ impl DeviceFolders {
         let bytes = fs::read(self.path(device, attribute)).ok()?;
         let bytes = bytes.get(..ATTRIBUTE_BYTES_MAX).unwrap_or(&bytes);
         Some(String::from_utf8_lossy(bytes).trim().to_owned())
+    }
+
+    /// Returns the last part of the target of a link. `None` if the device does not have it.
+    pub(crate) fn link_target(&self, device: &str, link: &str) -> Option<OsString> {
+        Some(fs::read_link(self.path(device, link)).ok()?.file_name()?.to_owned())
     }
 
     pub(crate) fn number(&self, device: &str, attribute: &str) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! `/proc/meminfo`: size and use of the memory.
 
 use super::record_file::{Record, RecordFile};
+use super::root::Root;
 use super::{number, words};
 
 pub(crate) type MeminfoFile = RecordFile<Amount>;
@@ -32,6 +33,14 @@ impl Record for Amount {
             Some(_) => None,
         }
     }
+}
+
+/// Returns the size of the memory, bytes.
+pub(crate) fn total_bytes(root: &Root) -> Option<u64> {
+    MeminfoFile::new(root).find_map(|line| match line {
+        ("MemTotal", Amount::Bytes(bytes)) => Some(bytes).filter(|bytes| *bytes > 0),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -31,15 +31,25 @@ pub(crate) enum Place {
 pub(crate) struct Sensor {
     pub(crate) place: Place,
     path: PathBuf,
+    /// File that says whether the sensor is broken. Few sensors have one.
+    fault: Option<PathBuf>,
 }
 
 impl Sensor {
-    /// Returns the temperature, °C. `None` if the sensor is gone or cannot be read.
+    /// Returns the temperature, °C. `None` if the sensor is gone, broken or cannot be read.
     pub(crate) fn celsius(&self) -> Option<f64> {
         let mut buffer = [0; VALUE_BYTES];
-        let length = File::open(&self.path).ok()?.read(&mut buffer).ok()?;
-        parse_celsius(std::str::from_utf8(&buffer[..length]).ok()?)
+        let is_broken = |fault| read_text(fault, &mut [0; VALUE_BYTES]).is_none_or(|it| it != "0");
+        if self.fault.as_deref().is_some_and(is_broken) {
+            return None;
+        }
+        parse_celsius(read_text(&self.path, &mut buffer)?)
     }
+}
+
+fn read_text<'a>(path: &Path, buffer: &'a mut [u8]) -> Option<&'a str> {
+    let length = File::open(path).ok()?.read(buffer).ok()?;
+    Some(std::str::from_utf8(&buffer[..length]).ok()?.trim())
 }
 
 /// Returns the sensors, sorted by place.
@@ -54,7 +64,7 @@ pub(crate) fn sensors(root: &Root) -> Vec<Sensor> {
         let path = folder.join("temp");
         let name = read(&folder.join("type")).filter(|_| path.exists());
         let place = name.and_then(|name| place(&clean(&name), ""));
-        sensors.extend(place.map(|place| Sensor { place, path }));
+        sensors.extend(place.map(|place| Sensor { place, path, fault: None }));
     }
     sensors.sort_by_key(|sensor| sensor.place);
     sensors.truncate(SENSORS_MAX);
@@ -70,20 +80,19 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
 fn add_chip(sensors: &mut Vec<Sensor>, folder: &Path) {
     let Some(name) = read(&folder.join("name")).map(|name| clean(&name)) else { return };
     let files = fs::read_dir(folder).into_iter().flatten().flatten().take(SENSORS_MAX);
-    let found: Vec<(PathBuf, String)> = files
+    let found: Vec<(PathBuf, String, Option<PathBuf>)> = files
         .filter_map(|file| {
             let sensor = temperature_sensor(file.file_name().to_str()?)?.to_owned();
-            let entry = |suffix: &str| read(&folder.join(format!("{sensor}_{suffix}")));
-            let is_broken = entry("fault").is_some_and(|fault| fault != "0");
-            let label = clean(&entry("label").unwrap_or_default());
-            (!is_broken).then(|| (file.path(), label))
+            let path = |suffix: &str| folder.join(format!("{sensor}_{suffix}"));
+            let label = clean(&read(&path("label")).unwrap_or_default());
+            Some((file.path(), label, Some(path("fault")).filter(|fault| fault.exists())))
         })
         .collect();
     // AMD adds an offset to Tctl on some models. Tdie is the temperature.
-    let has_tdie = found.iter().any(|(_, label)| label == "tdie");
-    for (path, label) in found {
+    let has_tdie = found.iter().any(|(_, label, _)| label == "tdie");
+    for (path, label, fault) in found {
         let place = place(&name, &label).filter(|_| !(has_tdie && label == "tctl"));
-        sensors.extend(place.map(|place| Sensor { place, path }));
+        sensors.extend(place.map(|place| Sensor { place, path, fault }));
     }
 }
 
@@ -182,7 +191,10 @@ mod tests {
         let found: Vec<_> =
             sensors(&files.root()).iter().map(|it| (it.place, it.celsius())).collect();
         let cpu = |celsius| (Place::Cpu, Some(celsius));
-        assert_eq!(found, [cpu(54.0), cpu(55.0), (Place::Elsewhere, Some(38.85))]);
+        let elsewhere = |celsius| (Place::Elsewhere, celsius);
+        assert_eq!(found[..2], [cpu(54.0), cpu(55.0)]);
+        assert_eq!(found.len(), 4);
+        assert!(found.contains(&elsewhere(Some(38.85))) && found.contains(&elsewhere(None)));
         assert!(sensors(&TestRoot::new().root()).is_empty());
     }
 }

@@ -20,6 +20,7 @@ use loadline_protocol::sanitize;
 use prometheus_client::metrics::MetricType::Gauge;
 
 use super::family::{Family, Label};
+use crate::kernel::arcstats::ArcFile;
 use crate::kernel::device_folders::DeviceFolders;
 use crate::kernel::meminfo::MeminfoFile;
 use crate::kernel::net_dev::NetDevFile;
@@ -59,7 +60,7 @@ impl MachineMetrics {
             Procs, Swap, Temp, Uptime,
         };
 
-        let collectors: [CollectorEntry; 14] = [
+        let collectors: [CollectorEntry; 15] = [
             ("cpu", &[Cpu, Cores, Procs, Uptime], |root| {
                 collector(CpuCollector::new(root), CpuCollector::read)
             }),
@@ -68,6 +69,7 @@ impl MachineMetrics {
             }),
             ("loadavg", &[Load], |root| collector(root.clone(), kernel::load_averages)),
             ("meminfo", &[Mem, Swap], |root| collector(MeminfoFile::new(root), memory::sizes)),
+            ("zfs", &[Mem], |root| collector(ArcFile::new(root), |it| Some(memory::arc(it)))),
             ("vmstat", &[Mem, Swap], |root| collector(VmstatFile::new(root), memory::page_counts)),
             ("netdev", &[Net, NetDevices], |root| {
                 collector(NetDevFile::new(root), network::traffic)
@@ -160,7 +162,7 @@ mod tests {
         check("uptime", "cpu");
         check("swap", "meminfo vmstat");
         check("temp,disk", "diskstats filesystem hwmon");
-        let defaults = "cpu cpufreq loadavg meminfo vmstat netdev netclass bonding diskstats \
+        let defaults = "cpu cpufreq loadavg meminfo zfs vmstat netdev netclass bonding diskstats \
                         filesystem pressure";
         check(&GroupSet::default().to_string(), defaults);
     }

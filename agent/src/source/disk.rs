@@ -37,10 +37,13 @@ mod reader {
         "bcache",
         "drbd",
         "device-mapper",
-        "vdo",
         "zvol",
         "ploop",
         "flashcache",
+        "emcpower",
+        "VxVM",
+        "VxDMP",
+        "asm",
     ];
 
     /// Name prefixes of disks of other machines: network block devices.
@@ -202,6 +205,14 @@ mod tests {
             "dasda/device pmem0/device cciss!c0d0/device",
             "dasda dasda1 pmem0 cciss/c0d0 cciss/c0d0p1",
             "dasda pmem0 cciss/c0d0",
+        );
+        // The fifteenth disk of a virtual machine is no `vdo`.
+        check("vdn/device vdo/device vdp/device", "vdn vdo vdo1 vdp", "vdn vdo vdp");
+        check("sda/device sdb/device emcpowera", "sda sdb emcpowera emcpowera1", "sda sdb");
+        check(
+            "mmcblk0/device mmcblk0gp0/device mtdblock0/device",
+            "mmcblk0 mmcblk0p1 mmcblk0gp0 mtdblock0",
+            "mmcblk0 mmcblk0gp0 mtdblock0",
         );
         // Xen gives partitions without their disk.
         check("xvda1/device xvda2/device", "xvda1 xvda2", "xvda1 xvda2");

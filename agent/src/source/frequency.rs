@@ -15,17 +15,17 @@ struct Mean {
 }
 
 impl Mean {
-    /// Adds the frequency of this number of cores.
+    /// Adds the frequency of this number of cores. 0 means unknown.
     fn add(&mut self, mhz: f64, cores: usize) {
-        if (0.0..=MHZ_MAX).contains(&mhz) {
+        if mhz > 0.0 && mhz <= MHZ_MAX {
             self.sum += mhz * cores as f64;
             self.count += cores;
         }
     }
 
-    /// `None` without values, and if all are 0: systems report an unknown frequency as 0.
+    /// `None` without values.
     fn get(self) -> Option<f64> {
-        (self.sum > 0.0).then(|| self.sum / self.count as f64)
+        (self.count > 0).then(|| self.sum / self.count as f64)
     }
 }
 
@@ -74,12 +74,13 @@ mod reader {
         }
 
         fn listed_mean(&mut self) -> Option<f64> {
-            let mut mean = Mean::default();
+            let (mut mean, mut cores) = (Mean::default(), 0);
             self.list.find_map(|mhz| {
                 mean.add(mhz, 1);
-                (Some(mean.count) == self.listed_cores).then_some(())
+                cores += 1;
+                (Some(cores) == self.listed_cores).then_some(())
             });
-            self.listed_cores = Some(mean.count).filter(|count| *count > 0);
+            self.listed_cores = Some(cores).filter(|cores| *cores > 0);
             mean.get()
         }
     }
@@ -207,11 +208,24 @@ mod tests {
         check("", None);
         check("processor : 0\nBogoMIPS : 48.00\n", None);
         check("cpu MHz : 0.000\n", None);
+        check("cpu MHz : 0.000\ncpu MHz : 1200\ncpu MHz : 1800\n", Some(1500.0));
         check("cpu MHz : unknown\ncpu MHz\n", None);
         check("cpu MHz : inf\ncpu MHz : nan\ncpu MHz : -5\n", None);
         check("cpu MHz : 1e300\ncpu MHz : 1000001\ncpu MHz : -1e300\n", None);
         check("cpu MHz : 1e300\ncpu MHz : 800\ncpu MHz : \u{0}\ncpu MHz :", Some(800.0));
         check("\ncpu MHz\n:\ncpu mhz:\nCPU MHZ : 1 GB\n", None);
+    }
+
+    #[test]
+    fn a_group_whose_frequency_is_unknown_does_not_lower_the_mean() {
+        let files = Files::new("cpu MHz : 5000\n");
+        for (number, khz) in [("0", "0\n"), ("4", "1800000\n"), ("6", "<unknown>\n")] {
+            files.write(&format!("cpu/cpufreq/policy{number}/affected_cpus"), "0 1 2 3\n");
+            files.write(&format!("cpu/cpufreq/policy{number}/scaling_cur_freq"), khz);
+        }
+        let mut reader = files.reader();
+        assert_eq!(reader.mean_mhz(), Some(1800.0));
+        assert_eq!(reader.after_rescan(), Some(1800.0));
     }
 
     #[test]

@@ -11,7 +11,9 @@ use super::rescan::Rescan;
 use super::system;
 use crate::kernel::cgroups::{CpuCgroup, MemoryCgroup, cpu_cgroups, memory_cgroups};
 use crate::kernel::cpusets::AllowedCores;
+use crate::kernel::meminfo::total_bytes;
 use crate::kernel::root::Root;
+use crate::kernel::stat::core_numbers;
 
 /// Container limits, and the use of the limited cgroups.
 pub(super) struct ContainerLimits {
@@ -34,8 +36,9 @@ pub(super) struct ContainerLimits {
 
 impl ContainerLimits {
     pub(super) fn new(root: &Root) -> ContainerLimits {
-        let cores = system::logical_cores().unwrap_or(u32::MAX);
-        let memory = system::total_memory().unwrap_or(u64::MAX);
+        let cores = u32::try_from(core_numbers(root).len()).ok().filter(|cores| *cores > 0);
+        let cores = cores.or_else(system::logical_cores).unwrap_or(u32::MAX);
+        let memory = total_bytes(root).or_else(system::total_memory).unwrap_or(u64::MAX);
         ContainerLimits::on_host(root, CpuLimit(cores.saturating_mul(1000)), memory)
     }
 

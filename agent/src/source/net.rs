@@ -79,10 +79,11 @@ const VIRTUAL_PREFIXES: &[&str] = &[
 const VIRTUAL_STEMS: &[&str] = &["ap", "br"];
 
 /// Returns whether an interface of this name is hardware, or the end of a container's network, as
-/// far as the name shows. `eth0.5` is a VLAN on `eth0`; alone it is the end of a container.
+/// far as the name shows. `eth0.5` is a VLAN on `eth0`, and `eth0:1` an alias; alone each is the end
+/// of a container.
 fn is_likely_physical(name: &str, names: &[&str]) -> bool {
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let is_on_other = name.rsplit_once('.').is_some_and(|(lower, _)| names.contains(&lower));
+    let is_on_other = name.rsplit_once(['.', ':']).is_some_and(|(lower, _)| names.contains(&lower));
     let is_virtual = VIRTUAL_PREFIXES.iter().any(|kind| name.starts_with(kind));
     !(is_on_other || is_virtual || VIRTUAL_STEMS.contains(&stem))
 }
@@ -177,8 +178,16 @@ mod reader {
             has("device")
                 && !has("master/device")
                 && !has("dsa")
+                && !self.is_end_of_guest(name)
                 && !self.is_representor(name)
                 && !self.has_type(name, &MONITOR_TYPES)
+        }
+
+        /// Returns whether an interface is the machine's end of a cable to a Xen guest, such as
+        /// `vif1.0`. It has a `device`, but is no hardware.
+        fn is_end_of_guest(&self, name: &str) -> bool {
+            let bus = self.folders.link_target(name, "device/subsystem");
+            name.starts_with("vif") || bus.is_some_and(|bus| bus == "xen-backend")
         }
 
         /// Returns whether an interface stands for a function of the network card that another
@@ -261,17 +270,23 @@ mod reader {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::reader::Interfaces;
     use crate::kernel::tests::TestRoot;
 
     /// Checks which of the interfaces count. Each entry is a folder `NAME/ENTRY`, or an attribute
-    /// `NAME/ATTRIBUTE=TEXT`.
+    /// `NAME/ATTRIBUTE=TEXT`, or a link `NAME/ENTRY->TARGET`.
     fn check(entries: &str, names: &str, expected: &str) {
         let files = TestRoot::new();
         for entry in entries.split_whitespace() {
-            match entry.split_once('=') {
-                Some((path, text)) => files.write(&format!("sys/class/net/{path}"), text),
-                None => files.make_folder(&format!("sys/class/net/{entry}")),
+            let path = |name: &str| format!("sys/class/net/{name}");
+            if let Some((link, target)) = entry.split_once("->") {
+                symlink(format!("/bus/{target}"), files.root().path(&path(link))).unwrap();
+            } else if let Some((attribute, text)) = entry.split_once('=') {
+                files.write(&path(attribute), text);
+            } else {
+                files.make_folder(&path(entry));
             }
         }
         let names: Vec<&str> = names.split(' ').collect();
@@ -318,6 +333,10 @@ mod tests {
             "wlan0 wlan0mon",
             "wlan0",
         );
+        // A Xen machine and its guests, one of them renamed.
+        let guests = "eth0/device eth0/master xenbr0/bridge vif1.0/device vif1.0/master \
+                      web/device web/device/subsystem->xen-backend enX0/device enX0/device/subsystem->xen";
+        check(guests, "lo eth0 xenbr0 vif1.0 web enX0", "eth0 enX0");
         // Own traffic: subinterfaces of InfiniBand, and a second Wi-Fi interface of the same radio.
         check("ib0/device ib0.8001/device uap0/device", "ib0 ib0.8001 uap0", "ib0 ib0.8001 uap0");
     }
@@ -328,6 +347,9 @@ mod tests {
         // Without /sys, names decide.
         check("", "lo eth0 eth1 veth12ab docker0 br-12ab eth0.5 tun0 wg0 br0", "eth0 eth1");
         check("", "lo eth0.5", "eth0.5");
+        check("", "lo eth0 eth0:1", "eth0");
+        check("", "lo veth0", "veth0");
+        check("", "lo eth0 macvlan0 ipvlan0 vrf-blue dummy0 ifb0 docker0", "eth0");
         check("eth0/type=1 eth0/iflink=12 eth0/ifindex=2", "lo eth0", "eth0");
         check("eth0/type=1 data/lower_eth0 data/type=1", "lo eth0 data", "eth0");
         // A container in the container, behind NAT, and beside the uplink in a bridge.

@@ -169,6 +169,31 @@ mod linux_tests {
     }
 
     #[test]
+    fn a_broken_sensor_does_not_count_while_it_is_broken() {
+        let files = TestRoot::new();
+        add(&files, 0, "lm90", &[("CPU", "95000\n"), ("CPU diode", "48000\n")]);
+        files.write("sys/class/hwmon/hwmon0/temp0_fault", "0\n");
+        let mut reader = TemperatureReader::new(&files.root());
+        let mut celsius = || reader.celsius(Instant::now());
+        assert_eq!(celsius(), Some(95.0));
+        files.write("sys/class/hwmon/hwmon0/temp0_fault", "1\n");
+        assert_eq!(celsius(), Some(48.0));
+        files.write("sys/class/hwmon/hwmon0/temp0_fault", "0\n");
+        assert_eq!(celsius(), Some(95.0));
+    }
+
+    #[test]
+    fn a_value_that_is_no_temperature_is_no_temperature() {
+        for absurd in ["127000", "-128000", "0", "-273150", "45", "4294967295", "N/A", ""] {
+            let files = TestRoot::new();
+            add(&files, 0, "k10temp", &[("Tctl", absurd)]);
+            assert_eq!(celsius(&files), None, "{absurd}");
+            add(&files, 1, "zenpower", &[("Tdie", "52125\n"), ("Tctl", "79125\n")]);
+            assert_eq!(celsius(&files), Some(52.125), "{absurd}");
+        }
+    }
+
+    #[test]
     fn the_hotter_of_two_processors_counts() {
         let files = TestRoot::new();
         add(&files, 0, "coretemp", &[("Package id 0", "51000\n"), ("Core 0", "49000\n")]);

@@ -52,7 +52,6 @@ const VIRTUAL_PREFIXES: &[&str] = &[
     "imq",
     "dummy",
     "nlmon",
-    "bnep",
     "bat",
     "mon",
     "hwsim",
@@ -103,11 +102,11 @@ const VIRTUAL_STEMS: &[&str] = &["br", "ap", "ng", "pan"];
 /// Names of hardware interfaces apart from their numbers: of Linux, then of the drivers of BSD.
 const HARDWARE_STEMS: &[&str] = &[
     "eth", "en", "em", "wlan", "wwan", "usb", "ib", "can", "lan", "wan", "swp", "ra", "ath", "hsn",
-    "ae", "age", "alc", "ale", "aq", "awg", "axe", "axen", "bce", "bge", "bnxt", "bxe", "cas",
-    "cc", "cxgbe", "cxl", "dc", "dwc", "ena", "fxp", "gem", "genet", "hn", "iavf", "ice", "igb",
-    "igc", "iwm", "iwn", "iwx", "ix", "ixgbe", "ixl", "ixv", "jme", "lem", "mce", "mlxen", "msk",
-    "mvneta", "nfe", "oce", "qlnxe", "re", "rge", "rl", "sfxge", "sis", "sk", "ue", "ure", "vge",
-    "vic", "vio", "vmx", "vr", "vtnet", "xn", "xnf",
+    "bnep", "ae", "age", "alc", "ale", "aq", "awg", "axe", "axen", "bce", "bge", "bnxt", "bxe",
+    "cas", "cc", "cxgbe", "cxl", "dc", "dwc", "ena", "fxp", "gem", "genet", "hn", "iavf", "ice",
+    "igb", "igc", "iwm", "iwn", "iwx", "ix", "ixgbe", "ixl", "ixv", "jme", "lem", "mce", "mlxen",
+    "msk", "mvneta", "nfe", "oce", "qlnxe", "re", "rge", "rl", "sfxge", "sis", "sk", "ue", "ure",
+    "vge", "vic", "vio", "vmx", "vr", "vtnet", "xn", "xnf",
 ];
 
 /// Prefixes of block devices that hold no data of the machine: in memory, in files, or removable.
@@ -131,35 +130,18 @@ const STACKED_DISK_PREFIXES: &[&str] = &[
     "VxVM",
     "VxDMP",
     "asm",
-    "vdo",
     "dm-",
     "device-mapper",
 ];
 
 /// Names of whole disks apart from their numbers: of BSD and macOS, then of Linux.
 const DISK_STEMS: &[&str] = &[
-    "ada",
-    "ad",
-    "da",
-    "nvd",
-    "nda",
-    "vtbd",
-    "mmcsd",
-    "xbd",
-    "aacd",
-    "mfid",
-    "mfisyspd",
-    "sd",
-    "wd",
-    "ld",
-    "disk",
-    "pmem",
-    "mmcblk",
-    "cciss/c0d",
+    "ada", "ad", "da", "nvd", "nda", "vtbd", "mmcsd", "xbd", "aacd", "mfid", "mfisyspd", "sd",
+    "wd", "ld", "disk", "pmem", "mmcblk", "mtdblock",
 ];
 
 /// Names of whole disks apart from the letters that number them, on Linux.
-const LETTERED_DISKS: &[&str] = &["sd", "hd", "vd", "xvd", "dasd", "ubd", "fio", "rssd"];
+const LETTERED_DISKS: &[&str] = &["sd", "hd", "vd", "xvd", "dasd", "ubd", "fio", "rssd", "scm"];
 
 fn starts_with_any(name: &str, prefixes: &[&str]) -> bool {
     prefixes.iter().any(|prefix| name.starts_with(prefix))
@@ -179,6 +161,7 @@ fn has_stem(name: &str, stems: &[&str]) -> bool {
 pub(super) fn is_virtual_interface_name(name: &str) -> bool {
     name == "enc0"
         || has_stem(name, VIRTUAL_STEMS)
+        || is_representor_name(name)
         || starts_with_any(name, MANY_PREFIXES)
         || starts_with_any(name, VIRTUAL_PREFIXES)
         || is_tunnel_name(name)
@@ -191,6 +174,7 @@ pub(super) fn is_tunnel_name(name: &str) -> bool {
 /// Returns whether an interface has a usual name of hardware.
 pub(super) fn is_hardware_name(name: &str) -> bool {
     has_stem(name, HARDWARE_STEMS)
+        || is_infiniband_part(name)
         || matches!(name, "lan" | "wan")
         || is_name_by_location(name)
         || is_name_by_slot(name)
@@ -210,8 +194,33 @@ fn is_name_by_location(name: &str) -> bool {
 /// Matches the names of biosdevname: `p1p2`.
 fn is_name_by_slot(name: &str) -> bool {
     let numbers = name.strip_prefix('p').and_then(|rest| rest.split_once('p'));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
     numbers.is_some_and(|(slot, port)| is_number(slot) && is_number(port))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit())
+}
+
+/// Matches a function of a network card that another system uses: `enp3s0f0npf0vf1`. The port of
+/// the card counts its traffic as well.
+fn is_representor_name(name: &str) -> bool {
+    let port = stem(name).and_then(|it| it.strip_suffix("vf").or(it.strip_suffix("sf")));
+    let of_host = name.strip_suffix("hpf");
+    port.or(of_host).and_then(stem).is_some_and(|port| port.ends_with("pf"))
+}
+
+/// Returns whether the interface is one of several on an `InfiniBand` port, such as `ib0.8001`. Each
+/// has its own traffic.
+pub(super) fn is_infiniband_part(name: &str) -> bool {
+    let parts = name.split_once('.');
+    parts.is_some_and(|(port, key)| {
+        port.starts_with("ib") && key.len() == 4 && key.bytes().all(|c| c.is_ascii_hexdigit())
+    })
+}
+
+/// Returns whether users create interfaces of this kind on hardware: Wi-Fi, mobile, USB.
+pub(super) fn is_made_on_demand(name: &str) -> bool {
+    ["wl", "ww", "usb", "ath", "ra", "phy", "ib"].iter().any(|kind| name.starts_with(kind))
 }
 
 /// Matches the names of `OpenWrt`: `phy0-ap0`.
@@ -279,13 +288,31 @@ fn is_disk_name(name: &str) -> bool {
         let unit = letters.strip_prefix(kind);
         unit.is_some_and(|unit| (1..=3).contains(&unit.len()) && is_lower_case(unit))
     });
-    let is_numbered = |whole: &str| has_stem(whole, DISK_STEMS) || is_nvme_name(whole);
+    let is_numbered = |whole: &str| {
+        has_stem(whole, DISK_STEMS)
+            || is_nvme_name(whole)
+            || is_flash_partition(whole)
+            || is_array_name(whole)
+    };
     is_lettered || is_numbered(name) || whole_disk_name(name).is_some_and(is_numbered)
 }
 
 /// Matches `nvme0n1` and `nvme0c1n1`.
 fn is_nvme_name(name: &str) -> bool {
     name.strip_prefix("nvme").is_some_and(|rest| rest.contains('n'))
+}
+
+/// Matches `mmcblk0gp1`, an own part of a flash chip.
+fn is_flash_partition(name: &str) -> bool {
+    stem(name)
+        .and_then(|stem| stem.strip_suffix("gp"))
+        .is_some_and(|chip| stem(chip).is_some_and(|stem| stem == "mmcblk"))
+}
+
+/// Matches the disks of RAID cards: `cciss/c0d1`.
+fn is_array_name(name: &str) -> bool {
+    let numbers = name.split_once("/c").and_then(|(_, rest)| rest.split_once('d'));
+    numbers.is_some_and(|(card, disk)| is_number(card) && is_number(disk))
 }
 
 fn is_lower_case(text: &str) -> bool {

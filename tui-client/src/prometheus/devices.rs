@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::device_names::{
-    disk_rank, is_hardware_name, is_modem_name, is_port_name, is_tunnel_name,
-    is_virtual_interface_name, multipath_disk_name, whole_disk_name,
+    disk_rank, is_hardware_name, is_infiniband_part, is_made_on_demand, is_modem_name,
+    is_port_name, is_tunnel_name, is_virtual_interface_name, multipath_disk_name, whole_disk_name,
 };
 
 pub(super) use super::device_names::MANY_PREFIXES;
@@ -29,6 +29,9 @@ const TYPE_VOID: u32 = 65_535;
 
 /// Origin of a name (`name_assign_type`): chosen by the kernel from the firmware's description.
 const NAMED_BY_FIRMWARE: u32 = 2;
+
+/// Origin of a name: chosen by who made the interface. The kernel makes hardware.
+const NAMED_BY_USER: u32 = 3;
 
 /// Origin of a name: changed since, as udev does with hardware. Whoever makes a virtual interface
 /// gives its name at once.
@@ -203,6 +206,7 @@ impl KnownDevices {
     fn is_on_other(&self, name: &str) -> bool {
         let lower = name.rsplit_once(['.', ':', '@']);
         lower.is_some_and(|(lower, _)| self.interfaces.contains_key(lower))
+            && !is_infiniband_part(name)
     }
 
     /// Returns whether an interface is hardware, or the end of a virtual cable.
@@ -219,11 +223,15 @@ impl KnownDevices {
     }
 
     fn is_hardware(&self, name: &str, interface: &Interface) -> bool {
-        let is_named_as_hardware = is_hardware_name(name)
-            || matches!(interface.name_origin, Some(NAMED_BY_FIRMWARE | RENAMED));
+        let is_named_as_hardware = match interface.name_origin {
+            Some(NAMED_BY_FIRMWARE | RENAMED) => true,
+            Some(NAMED_BY_USER) => is_made_on_demand(name),
+            _ => is_hardware_name(name),
+        };
+        let has_own_link = !interface.is_linked() || is_infiniband_part(name);
         self.may_count(name, interface)
             && is_named_as_hardware
-            && (!interface.is_linked() || self.is_switch_port(name, interface))
+            && (has_own_link || self.is_switch_port(name, interface))
     }
 
     /// Returns whether an interface is a port of a switch chip. A port is linked to the interface
@@ -250,8 +258,11 @@ impl KnownDevices {
 
 /// Returns whether the ports of a switch chip count instead of the interface.
 fn is_conduit(name: &str, interface: &Interface, hardware: &BTreeMap<&String, &Interface>) -> bool {
+    let is_port_of = |id: u32, port: &str, it: &Interface| {
+        it.is_linked() && it.link_id == Some(id) && !is_infiniband_part(port)
+    };
     match interface.id {
-        Some(id) => hardware.values().any(|it| it.is_linked() && it.link_id == Some(id)),
+        Some(id) => hardware.iter().any(|(port, it)| is_port_of(id, port, it)),
         // Only names are known.
         None => name == "eth0" && hardware.keys().any(|name| is_port_name(name)),
     }
@@ -368,6 +379,17 @@ mod tests {
         check_interfaces("lan-a internal lo", "internal lan-a");
         // OpenWrt: the ports of the switch count, not the conduit behind them.
         check_interfaces("eth0 lan1 lan2 wan br-lan phy0-ap0", "lan1 lan2 phy0-ap0 wan");
+        // Xen, InfiniBand, functions of a network card, and an alias.
+        check_interfaces("eth0 xenbr0 vif1.0 vif1.0-emu", "eth0");
+        check_interfaces("ib0 ib0.8001 eth0 eth0.1001 eth0:1", "eth0 ib0 ib0.8001");
+        check_interfaces(
+            "enp3s0f0np0 enp3s0f0npf0vf1 enp3s0f0npf0hpf enp3s0f0v0",
+            "enp3s0f0np0 enp3s0f0v0",
+        );
+        check_interfaces(
+            "eth0 ifb0 dummy0 macvlan0 macvtap0 ipvlan0 vrf-blue ppp0 bnep0",
+            "bnep0 eth0",
+        );
         // FreeBSD and macOS.
         check_interfaces("lo0 em0 igb0 lagg0 bridge0 epair0a pflog0 enc0 tap1", "em0 igb0");
         check_interfaces("vtnet0 gif0 wg1 lo0", "vtnet0");
@@ -395,6 +417,15 @@ mod tests {
             "eth0 wwan0",
         );
         check_interfaces(&and("wlan0,id=3,link=3,type=1 wlan1,id=4,link=4,type=803"), "eth0 wlan0");
+        // A bridge that its owner calls `lan`, and a Wi-Fi interface that its owner made.
+        check_interfaces(&and("lan,id=3,link=3,type=1,origin=3"), "eth0");
+        check_interfaces(&and("em5,id=3,link=3,type=1,origin=3"), "eth0");
+        check_interfaces(&and("phy0-ap0,id=3,link=3,type=1,origin=3"), "eth0 phy0-ap0");
+        check_interfaces(&and("ppp0,id=3,link=3,type=512 vrf1,id=4,link=4,type=1"), "eth0");
+        check_interfaces(
+            "ib0,id=2,link=2,type=32 ib0.8001,id=3,link=2,type=32,origin=3",
+            "ib0 ib0.8001",
+        );
         // A bond whose members have its address.
         let member =
             |name: &str, id| format!("{name},id={id},link={id},type=1,origin=4,mac=02:01 ");
@@ -442,6 +473,15 @@ mod tests {
         check_disks("xvda1 xvda2", "xvda1 xvda2");
         check_disks("xvda xvda1", "xvda");
         check_disks("dasda dasda1 cciss/c0d0 cciss/c0d0p1 pmem0", "cciss/c0d0 dasda pmem0");
+        check_disks(
+            "cciss/c0d0 cciss/c0d0p2 cciss/c1d0 ida/c0d1",
+            "cciss/c0d0 cciss/c1d0 ida/c0d1",
+        );
+        check_disks("vdn vdo vdo1 vdp", "vdn vdo vdp");
+        check_disks(
+            "mmcblk0 mmcblk0p1 mmcblk0gp0 sda mtdblock0",
+            "mmcblk0 mmcblk0gp0 mtdblock0 sda",
+        );
         check_disks("sda foo0 emcpowera scinia", "sda");
         check_disks("ada0 ada1 da0 nvd0 nda0 cd0 pass0", "ada0 ada1 da0 nda0 nvd0");
         check_disks("disk0 disk2", "disk0 disk2");

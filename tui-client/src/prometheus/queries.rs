@@ -36,11 +36,14 @@ const MEM_AVAILABLE: Metric<'static> = ("node_memory_MemAvailable_bytes", "");
 const SWAP_TOTAL: Metric<'static> = ("node_memory_SwapTotal_bytes", "");
 const SWAP_FREE: Metric<'static> = ("node_memory_SwapFree_bytes", "");
 const LOAD_1: Metric<'static> = ("node_load1", "");
-const ROOT: &str = "mountpoint=\"/\",";
+/// The root of a container, which may be an overlay.
+const ROOT: &str = "mountpoint=\"/\",\
+    fstype!~\"tmpfs|ramfs|rootfs|aufs|squashfs|erofs|cramfs|romfs|iso9660|udf\",";
 /// File systems that can fill up, as on an agent: local, and neither in memory nor an image.
 const LOCAL: &str = "fstype!~\"tmpfs|devtmpfs|ramfs|rootfs|overlay|aufs|squashfs|erofs|cramfs|romfs|\
-    iso9660|udf|efivarfs|autofs|9p|afs|beegfs|ceph|cifs|coda|davfs|drvfs|fuse.*|gfs2|glusterfs|gpfs|\
-    lustre|nfs.*|ocfs2|orangefs|prl_fs|smb.*|vboxsf|virtiofs|vmhgfs\",\
+    iso9660|udf|efivarfs|autofs|9p|acfs|afs|beegfs|ceph|cifs|coda|davfs|drvfs|fuse([.].+)?|gfs2|\
+    glusterfs|gpfs|lustre|ncpfs|nfs.*|ocfs2|orangefs|panfs|prl_fs|pvfs2|smb.*|vboxsf|virtiofs|vmhgfs|\
+    wekafs|ecryptfs|shiftfs|unionfs|wrapfs\",\
     mountpoint!~\"/(boot/efi|boot/EFI|boot/firmware|efi|etc/(hostname|hosts|resolv.conf)|\
     (dev|proc|sys)(/.*)?|run/credentials/.+|var/lib/(docker|containers/storage)/.+)\",";
 
@@ -71,14 +74,19 @@ pub(super) const COLUMNS: &[ColumnQuery] = &[
     cpu_share("iowait", &["iowait"]),
     cpu_share("steal", &["steal"]),
     expression("freq", "MHz", ("node_cpu_scaling_frequency_hertz", ""), |of, hertz| {
-        format!("avg{}({}) / 1e6", of.by(), of.series(hertz))
+        // 0 means unknown.
+        format!("avg{}({} > 0) / 1e6", of.by(), of.series(hertz))
     }),
-    expression("mem", "%", MEM_AVAILABLE, |of, left| used_percent(of, left, MEM_TOTAL)),
+    expression("mem", "%", MEM_AVAILABLE, |of, _| {
+        format!("100 * (1 - ({}) / {})", available(of), of.max(MEM_TOTAL))
+    }),
     expression("load1", "", LOAD_1, Scope::max),
     expression("load5", "", ("node_load5", ""), Scope::max),
     expression("load15", "", ("node_load15", ""), Scope::max),
-    expression("mem_used", "B", MEM_AVAILABLE, |of, left| used(of, left, MEM_TOTAL)),
-    expression("mem_available", "B", MEM_AVAILABLE, Scope::max),
+    expression("mem_used", "B", MEM_AVAILABLE, |of, _| {
+        format!("{} - ({})", of.max(MEM_TOTAL), available(of))
+    }),
+    expression("mem_available", "B", MEM_AVAILABLE, |of, _| available(of)),
     expression("mem_total", "B", MEM_AVAILABLE, |of, _| of.max(MEM_TOTAL)),
     // Without swap, 0 of 0 bytes are used: 0 %, as an agent says.
     expression("swap", "%", SWAP_FREE, |of, left| {
@@ -93,7 +101,7 @@ pub(super) const COLUMNS: &[ColumnQuery] = &[
     expression("disk_used", "%", ("node_filesystem_avail_bytes", ""), |of, _| {
         let (local, root) = (filled_percent(of, LOCAL), filled_percent(of, ROOT));
         let read_only = of.series(("node_filesystem_readonly", ""));
-        format!("max{by}({local} unless {read_only} == 1) or max{by}({root})", by = of.by())
+        format!("max{}(({local} or {root}) unless {read_only} == 1)", of.by())
     }),
     expression("psi_cpu", "%", ("node_pressure_cpu_waiting_seconds_total", ""), pressure),
     expression("psi_mem", "%", ("node_pressure_memory_waiting_seconds_total", ""), pressure),
@@ -111,8 +119,13 @@ fn used(of: &Scope, left: Metric<'_>, whole: Metric<'_>) -> String {
     format!("{} - {}", of.max(whole), of.max(left))
 }
 
-fn used_percent(of: &Scope, left: Metric<'_>, whole: Metric<'_>) -> String {
-    format!("100 * (1 - {} / {})", of.max(left), of.max(whole))
+/// Returns the available memory. As on an agent, the ARC of ZFS above its minimum is available too,
+/// unless there would be more than the total: then it is of another memory.
+fn available(of: &Scope) -> String {
+    let [left, total] = [MEM_AVAILABLE, MEM_TOTAL].map(|metric| of.max(metric));
+    let [size, minimum] =
+        ["node_zfs_arc_size", "node_zfs_arc_c_min"].map(|metric| of.max((metric, "")));
+    format!("{left} + clamp_min({size} - {minimum}, 0) <= {total} or {left}")
 }
 
 /// Returns the share of the time in percent, from a counter of seconds.
@@ -365,13 +378,31 @@ mod tests {
         let scope = Scope::matching(None, None).with_window(Duration::from_mins(1));
         let query = scope.values(|_| vec!["eth0", "a|b"]);
         assert!(query.contains(
-            r#"label_replace(100 * (1 - max by (instance, job) (node_memory_MemAvailable_bytes{}) / max by (instance, job) (node_memory_MemTotal_bytes{})), "column", "mem", "", "")"#
+            r#"label_replace(max by (instance, job) (node_load1{}), "column", "load1", "", "")"#
         ));
         assert!(query.contains("rate(node_cpu_seconds_total{}[60000ms])"), "{query}");
         assert!(query.contains(
             r#"sum by (instance, job, device) (rate(node_network_transmit_bytes_total{device=~"eth0|a\\|b",}[60000ms]))"#
         ));
         assert!(!query.contains("label_replace(label_replace"), "{query}");
+    }
+
+    #[test]
+    fn the_cache_of_zfs_is_available_memory() {
+        let metric = |name: &str| format!("max by (instance, job) (node_{name}{{}})");
+        let left = metric("memory_MemAvailable_bytes");
+        let [size, minimum] = [metric("zfs_arc_size"), metric("zfs_arc_c_min")];
+        let total = metric("memory_MemTotal_bytes");
+        let available = format!("{left} + clamp_min({size} - {minimum}, 0) <= {total} or {left}");
+        let query = Scope::matching(None, None).values(|_| Vec::new());
+        for (expression, name) in [
+            (format!("100 * (1 - ({available}) / {total})"), "mem"),
+            (format!("{total} - ({available})"), "mem_used"),
+            (available.clone(), "mem_available"),
+        ] {
+            let part = format!(r#"label_replace({expression}, "column", "{name}", "", "")"#);
+            assert!(query.contains(&part), "{query}");
+        }
     }
 
     #[test]

@@ -61,7 +61,9 @@ impl DiskCollector {
         let (mut known, mut disks, mut infos) = (HashSet::new(), Vec::new(), Vec::new());
         let is_any = self.counters.for_each(|disk| {
             let labels = Labels::from([label("device", disk.name)]);
-            if !is_ignored(disk.name) && is_new(&mut known, &labels) {
+            // Some Xen guests have `xvda1` without its disk. The kernel lists it as a whole disk.
+            let is_part = is_partition_name(disk.name) && !self.folders.has(disk.name, "");
+            if !is_part && !is_virtual(disk.name) && is_new(&mut known, &labels) {
                 infos.push((info_labels(&self.folders, disk.name, disk.number), 1.0));
                 disks.push((labels, disk.counts));
             }
@@ -96,17 +98,24 @@ fn in_unit_of(name: &str, count: u64) -> f64 {
     }
 }
 
-/// Returns true for partitions and virtual disks:
-/// `^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`.
-fn is_ignored(name: &str) -> bool {
+/// Returns the name without the number at its end. `None` if there is no number.
+fn stem(name: &str) -> Option<&str> {
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    if stem.len() == name.len() {
-        return false;
-    }
+    (stem.len() < name.len()).then_some(stem)
+}
+
+/// Matches `^(z?ram|loop|fd)\d+$`.
+fn is_virtual(name: &str) -> bool {
+    matches!(stem(name), Some("ram" | "zram" | "loop" | "fd"))
+}
+
+/// Matches `^((h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`.
+fn is_partition_name(name: &str) -> bool {
+    let Some(stem) = stem(name) else { return false };
     let letter = ["hd", "sd", "vd", "xvd"].iter().find_map(|kind| stem.strip_prefix(kind));
     let is_part = letter
         .is_some_and(|rest| matches!(rest.as_bytes(), [letter] if letter.is_ascii_lowercase()));
-    is_part || is_nvme_partition(stem) || matches!(stem, "ram" | "zram" | "loop" | "fd")
+    is_part || is_nvme_partition(stem)
 }
 
 /// Matches `nvme\d+n\d+p`.
@@ -136,7 +145,22 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_without_its_disk_is_exported() {
+        let counts = "1 2 3 4 5 6 7 8 9 10 11\n";
+        let stats = format!("202 1 xvda1 {counts}202 16 xvdb {counts}202 17 xvdb1 {counts}");
+        let files = TestRoot::with(&[("proc/diskstats", &stats)]);
+        files.make_folder("sys/block/xvda1/device");
+        files.make_folder("sys/block/xvdb/xvdb1");
+        let samples = samples(DiskCollector::new(&files.root()).read()).unwrap();
+        let read = |it: &&str| it.starts_with("node_disk_read_bytes_total");
+        let expected = ["xvda1", "xvdb"]
+            .map(|name| format!("node_disk_read_bytes_total{{device=\"{name}\"}} 1536.0"));
+        assert_eq!(samples.lines().filter(read).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn whole_disks_are_exported_and_partitions_are_not() {
+        let is_ignored = |name| is_virtual(name) || is_partition_name(name);
         let all = [
             "vda", "sda", "sdaa", "xvda", "nvme0n1", "mmcblk0", "dm-0", "md127", "sr0", "", "nvme",
             "rama", "nbd0", "sdaa1",

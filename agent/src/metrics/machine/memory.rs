@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use prometheus_client::metrics::MetricType::{Gauge, Unknown};
 
 use super::is_new;
+use crate::kernel::arcstats::ArcFile;
 use crate::kernel::meminfo::{Amount, MeminfoFile};
 use crate::kernel::vmstat::VmstatFile;
 use crate::metrics::family::Family;
@@ -23,6 +24,16 @@ pub(super) fn sizes(file: &mut MeminfoFile) -> Option<Vec<Family>> {
         }
     });
     (!families.is_empty()).then_some(families)
+}
+
+/// Returns size and minimum of the cache of ZFS, if it takes memory of this machine.
+pub(super) fn arc(file: &mut ArcFile) -> Vec<Family> {
+    let sizes = file.size_and_minimum().into_iter().flatten().zip(["size", "c_min"]);
+    let family = |(bytes, field): (u64, &str)| {
+        let (name, help) = (format!("node_zfs_arc_{field}"), format!("kstat.zfs.arc.{field}"));
+        Family::unlabelled(Unknown, name, help, Some(bytes as f64))
+    };
+    sizes.map(family).collect()
 }
 
 /// Returns the fields that `node_exporter` exports.
@@ -68,6 +79,17 @@ mod tests {
         ] {
             assert_eq!(metric_name(name), expected);
         }
+    }
+
+    #[test]
+    fn the_cache_of_zfs_is_exported_where_it_takes_memory() {
+        let arc = |files: &[(&str, &str)]| {
+            samples(Some(arc(&mut ArcFile::new(&TestRoot::with(files).root()))))
+        };
+        let stats = ("proc/spl/kstat/zfs/arcstats", "c_min 4 100\nsize 4 700\n");
+        let expected = "node_zfs_arc_size 700.0\nnode_zfs_arc_c_min 100.0\n";
+        assert_eq!(arc(&[stats]).as_deref(), Some(expected));
+        assert_eq!(arc(&[]).as_deref(), Some(""));
     }
 
     #[test]

@@ -52,6 +52,23 @@ impl MachineFiles {
 const V2_MOUNT: &str = "31 23 0:28 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
 
 #[test]
+fn the_capacity_is_that_of_the_machine_whose_files_are_read() {
+    let tree = MachineFiles::new("0::/\n", &[V2_MOUNT]);
+    tree.write_v2("", "1250000 100000\n", "34359738368\n");
+    let cores: Vec<String> = (0..16).map(|core| format!("cpu{core} 1 2 3 4\n")).collect();
+    tree.write("proc/stat", &format!("cpu 1 2 3 4\n{}intr 5\n", cores.concat()));
+    let check = |kib: u64, expected| {
+        tree.write("proc/meminfo", &format!("MemTotal: {kib} kB\n"));
+        let mut limits = ContainerLimits::new(&tree.0.root());
+        limits.refresh(Instant::now());
+        let found = (limits.cpu_limit().map(|it| it.0), limits.memory_limit().map(|it| it / MIB));
+        assert_eq!(found, expected, "{kib}");
+    };
+    check(64 << 20, (Some(12500), Some(32768)));
+    check(16 << 20, (Some(12500), None));
+}
+
+#[test]
 fn limits_of_a_container_are_those_of_its_cgroup() {
     let tree = MachineFiles::new("0::/\n", &[V2_MOUNT]);
     tree.write_v2("", "150000 100000\n", "536870912\n");
