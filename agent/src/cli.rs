@@ -406,6 +406,44 @@ mod tests {
     }
 
     #[test]
+    fn each_option_that_does_not_fit_a_mode_is_named_in_the_error() {
+        let value = |id: &str| match id {
+            "listen" | "metrics_listen" => "=127.0.0.1:0",
+            "interval" | "history" => "=1s",
+            "collect" => "=cpu",
+            "max_clients" | "max_clients_per_address" => "=5",
+            "state_dir" | "tls_cert" | "tls_key" | "tls_client_ca" => "=a",
+            "generate" => "=man",
+            _ => "",
+        };
+        for (id, with_stdio) in scope::OPTION_SCOPES {
+            let name = format!("--{}", id.replace('_', "-"));
+            let word = format!("{name}{}", value(id));
+            let matches = Options::command().try_get_matches_from(["loadline-agent", &word]);
+            let given = GivenOptions::new(&matches.unwrap());
+            let conflict = |generates, is_stdio| given.conflict(generates, is_stdio);
+            let hint = format!("remove {name}");
+            let names_it = |why: Option<String>| why.is_some_and(|why| why.ends_with(&hint));
+            assert_eq!(names_it(conflict(true, false)), id != "generate", "{name}");
+            assert_eq!(names_it(conflict(false, true)), with_stdio.is_some(), "{name}");
+            assert_eq!(conflict(false, false), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn options_of_sampling_have_no_effect_on_the_stream_of_another_agent() {
+        let what = |words: &[&str]| {
+            let line = [&["loadline-agent", "--stdio"], words].concat();
+            GivenOptions::new(&Options::command().try_get_matches_from(line).unwrap())
+                .sampling_without_effect()
+        };
+        assert_eq!(what(&[]), None);
+        assert_eq!(what(&["-i", "2s"]).unwrap(), "--interval has no effect");
+        let all = what(&["-i", "2s", "--history", "1h", "--collect", "cpu"]).unwrap();
+        assert_eq!(all, "--interval, --history and --collect have no effect");
+    }
+
+    #[test]
     fn an_option_without_an_effect_on_any_address_is_named() {
         let warnings = |line: &str, addresses: &[&str]| -> Vec<String> {
             let words = ["loadline-agent"].into_iter().chain(line.split_whitespace());

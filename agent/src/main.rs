@@ -117,8 +117,9 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     }
     let plaintext = options.plaintext(tls.clone());
     // Before the variables of the sockets are removed.
-    let no_sockets = service::socket_warning();
-    no_sockets.iter().for_each(|warning| print_warning(warning));
+    if let Some(warning) = service::socket_warning() {
+        print_warning(&warning);
+    }
     let mut listeners = Listener::inherited(&plaintext)?;
     let mut bound = Vec::new();
     // The default address is only used without a socket from systemd.

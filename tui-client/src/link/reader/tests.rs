@@ -534,6 +534,18 @@ fn typed_options_that_a_source_does_not_follow_are_warned_about_once() {
 }
 
 #[test]
+fn an_agent_that_starts_with_the_program_has_no_history() {
+    let warning = |options: &[&'static str]| {
+        TypedRequest { options: options.to_vec(), ..TypedRequest::default() }.without_history()
+    };
+    assert_eq!(warning(&["interval", "columns", "time_format"]), None);
+    assert_eq!(
+        warning(&["interval", "history", "from"]).unwrap(),
+        "no agent answers on this machine: --history and --from have no effect; start loadline-agent"
+    );
+}
+
+#[test]
 fn raw_lines_with_all_columns_are_warned_about() {
     let warnings = |is_requested: bool, text: &str| {
         let request = TypedRequest { options: vec!["columns"], ..TypedRequest::default() };
@@ -543,9 +555,10 @@ fn raw_lines_with_all_columns_are_warned_about() {
             keep_lines: true,
             ..ReadOptions::default()
         };
-        let mut reader = match is_requested {
-            true => StreamReader::new(options),
-            false => StreamReader::without_request(options),
+        let mut reader = if is_requested {
+            StreamReader::new(options)
+        } else {
+            StreamReader::without_request(options)
         };
         reader.feed(text.as_bytes(), Time::from_millis(5000));
         reader.finish();
