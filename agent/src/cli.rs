@@ -3,7 +3,7 @@
 mod scope;
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -215,16 +215,43 @@ impl Options {
                  give at most {limit}"
             ));
         }
-        let is_unix = |address: &Address| !matches!(address, Address::Tcp { .. });
-        if self.tls_cert.is_none() {
-        } else if self.given.is_typed("allow_plaintext") {
+        if self.given.is_typed("quiet") && self.given.is_typed("verbose") {
+            all.push("--quiet and --verbose cancel each other; give one of them".to_owned());
+        }
+        if self.tls_cert.is_some() && self.given.is_typed("allow_plaintext") {
             let hint = "remove --allow-plaintext or the certificate";
             all.push(format!("--allow-plaintext has no effect with --tls-cert; {hint}"));
-        } else if self.listen.iter().chain(&self.metrics_listen).all(is_unix) {
-            let hint = "give a TCP address with --listen";
-            all.push(format!("--tls-cert has no effect on Unix sockets; {hint}"));
         }
         all
+    }
+
+    /// Returns warnings about options that have no effect on any of the addresses, those of inherited
+    /// sockets included.
+    pub(crate) fn warnings_for<'a>(
+        &self,
+        addresses: impl Iterator<Item = &'a Address>,
+    ) -> Vec<String> {
+        let host = |address: &'a Address| match address {
+            Address::Tcp { host, .. } => Some(host.as_str()),
+            _ => None,
+        };
+        let hosts: Vec<&str> = addresses.filter_map(host).collect();
+        let is_loopback = |host: &&str| {
+            host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+        };
+        let given = |id| self.given.contains(id) && hosts.is_empty();
+        let plain = self.tls_cert.is_none() && self.given.is_typed("allow_plaintext");
+        let no_tcp = "has no effect on Unix sockets; give a TCP address with --listen";
+        let no_need = "--allow-plaintext has no effect: no address is open to the network; \
+                       remove --allow-plaintext";
+        [
+            given("tls_cert").then(|| format!("--tls-cert {no_tcp}")),
+            given("max_clients_per_address").then(|| format!("--max-clients-per-address {no_tcp}")),
+            (plain && hosts.iter().all(is_loopback)).then(|| no_need.to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// Returns the address at which the agent of this machine listens by default.
@@ -376,6 +403,70 @@ mod tests {
         let known: Vec<&str> =
             AGENT_VARIABLES.into_iter().filter(|name| !others.contains(name)).collect();
         assert_eq!(variables, known, "write new ones into common/src/variables.rs");
+    }
+
+    #[test]
+    fn each_option_that_does_not_fit_a_mode_is_named_in_the_error() {
+        let value = |id: &str| match id {
+            "listen" | "metrics_listen" => "=127.0.0.1:0",
+            "interval" | "history" => "=1s",
+            "collect" => "=cpu",
+            "max_clients" | "max_clients_per_address" => "=5",
+            "state_dir" | "tls_cert" | "tls_key" | "tls_client_ca" => "=a",
+            "generate" => "=man",
+            _ => "",
+        };
+        for (id, with_stdio) in scope::OPTION_SCOPES {
+            let name = format!("--{}", id.replace('_', "-"));
+            let word = format!("{name}{}", value(id));
+            let matches = Options::command().try_get_matches_from(["loadline-agent", &word]);
+            let given = GivenOptions::new(&matches.unwrap());
+            let conflict = |generates, is_stdio| given.conflict(generates, is_stdio);
+            let hint = format!("remove {name}");
+            let names_it = |why: Option<String>| why.is_some_and(|why| why.ends_with(&hint));
+            assert_eq!(names_it(conflict(true, false)), id != "generate", "{name}");
+            assert_eq!(names_it(conflict(false, true)), with_stdio.is_some(), "{name}");
+            assert_eq!(conflict(false, false), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn options_of_sampling_have_no_effect_on_the_stream_of_another_agent() {
+        let what = |words: &[&str]| {
+            let line = [&["loadline-agent", "--stdio"], words].concat();
+            GivenOptions::new(&Options::command().try_get_matches_from(line).unwrap())
+                .sampling_without_effect()
+        };
+        assert_eq!(what(&[]), None);
+        assert_eq!(what(&["-i", "2s"]).unwrap(), "--interval has no effect");
+        let all = what(&["-i", "2s", "--history", "1h", "--collect", "cpu"]).unwrap();
+        assert_eq!(all, "--interval, --history and --collect have no effect");
+    }
+
+    #[test]
+    fn an_option_without_an_effect_on_any_address_is_named() {
+        let warnings = |line: &str, addresses: &[&str]| -> Vec<String> {
+            let words = ["loadline-agent"].into_iter().chain(line.split_whitespace());
+            let matches = Options::command().try_get_matches_from(words).unwrap();
+            let mut options = Options::from_arg_matches(&matches).unwrap();
+            options.given = GivenOptions::new(&matches);
+            let addresses: Vec<Address> = addresses.iter().map(|it| it.parse().unwrap()).collect();
+            let all = options.warnings_for(addresses.iter());
+            all.iter().map(|it| it.split(' ').next().unwrap().to_owned()).collect()
+        };
+        let tls = "--tls-cert a --tls-key b";
+        for (line, addresses, expected) in [
+            (tls, &["unix:/a"][..], &["--tls-cert"][..]),
+            (tls, &["unix:/a", "127.0.0.1:1"], &[]),
+            ("--max-clients-per-address 2", &["unix:/a"], &["--max-clients-per-address"]),
+            ("--max-clients-per-address 2", &["[::1]:1"], &[]),
+            ("--allow-plaintext", &["unix:/a", "127.0.0.1:1", "[::1]:1"], &["--allow-plaintext"]),
+            ("--allow-plaintext", &["127.0.0.1:1", "0.0.0.0:1"], &[]),
+            ("--allow-plaintext", &["10.0.0.7:1"], &[]),
+            ("", &["unix:/a"], &[]),
+        ] {
+            assert_eq!(warnings(line, addresses), expected, "{line} {addresses:?}");
+        }
     }
 
     #[test]

@@ -116,6 +116,10 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
         tracing::info!(client_certificates, "TCP ports speak TLS");
     }
     let plaintext = options.plaintext(tls.clone());
+    // Before the variables of the sockets are removed.
+    if let Some(warning) = service::socket_warning() {
+        print_warning(&warning);
+    }
     let mut listeners = Listener::inherited(&plaintext)?;
     let mut bound = Vec::new();
     // The default address is only used without a socket from systemd.
@@ -127,6 +131,10 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let agent = start_agent(options, archive).await;
     listeners.extend(listen(bound)?);
     let metrics = listen(metrics_bound)?;
+    if options.log_level() >= Level::WARN {
+        let all = listeners.iter().chain(&metrics).map(Listener::address);
+        options.warnings_for(all).iter().for_each(|warning| print_warning(warning));
+    }
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let urls = metrics.iter().map(|it| metrics_url(it.address(), tls.is_some()));
     for address in addresses.iter().cloned().chain(urls) {
@@ -205,11 +213,10 @@ async fn run_stdio(options: &Options) -> anyhow::Result<()> {
         }
     };
     let local = Options::local_agent_address().map_err(anyhow::Error::msg)?;
-    let typed = options.given.typed_sampling().join(" and ");
-    if !typed.is_empty() && probe_agent(local).await.is_some() {
-        print_warning(&format!(
-            "{typed} has no effect: the stream is that of the agent on {local}"
-        ));
+    if let Some(what) = options.given.sampling_without_effect()
+        && probe_agent(local).await.is_some()
+    {
+        print_warning(&format!("{what}: the stream is that of the agent on {local}"));
     }
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
     serve_stdio(local, start_agent(options, None), input, output, stop).await;

@@ -11,6 +11,33 @@ use tokio::time::{Instant, sleep};
 /// Number of intervals that may pass without a sample before the watchdog pings stop.
 const OVERDUE_INTERVALS: u32 = 2;
 
+/// Returns the warning about sockets of the service manager that this process cannot find. Without
+/// them, the agent listens on its own addresses.
+pub(crate) fn socket_warning() -> Option<String> {
+    let variable = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    explain_sockets(&variable("LISTEN_FDS")?, variable("LISTEN_PID").as_deref(), std::process::id())
+}
+
+/// Returns the warning about `LISTEN_FDS` and `LISTEN_PID` in the process `own`.
+fn explain_sockets(count: &str, process: Option<&str>, own: u32) -> Option<String> {
+    // Other owners of sockets leave the process out.
+    let process = process.filter(|process| !process.is_empty());
+    let is_own = process.is_none_or(|process| process.parse() == Ok(own));
+    let what = match (count.parse::<u16>(), process) {
+        (Ok(0), _) => return None,
+        (Ok(_), Some(process)) if !is_own => {
+            let why = "start loadline-agent without a shell, or with exec";
+            format!(
+                "LISTEN_PID in the environment is {process:?}, not {own}: its sockets are not \
+                 used; {why}"
+            )
+        }
+        (Ok(_), _) => return None,
+        (Err(_), _) => format!("LISTEN_FDS in the environment is no number: {count:?}"),
+    };
+    Some(what)
+}
+
 /// Reports that clients can connect.
 pub(crate) fn notify_ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
@@ -54,6 +81,28 @@ pub(crate) async fn run_watchdog(service: Service, interval: Duration) -> Infall
         }
         if last.1.elapsed() < overdue {
             notify(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_that_this_process_cannot_find_are_warned_about() {
+        let is_warned = |count, process| explain_sockets(count, process, 7).is_some();
+        assert!(!is_warned("1", Some("7")) && !is_warned("0", Some("8")));
+        assert!(!is_warned("1", None) && !is_warned("1", Some("")));
+        for (count, process) in [
+            ("1", Some("8")),
+            ("1", Some("x")),
+            ("abc", Some("7")),
+            ("-1", Some("7")),
+            ("", Some("7")),
+            ("99999999999", Some("7")),
+        ] {
+            assert!(is_warned(count, process), "{count} {process:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Environment variables of both programs: switches, wrong values and unknown names.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
@@ -65,7 +65,9 @@ pub fn unknown_variables(
 ) -> Vec<String> {
     let names = names.map(|name| name.to_string_lossy().into_owned());
     let is_unknown = |name: &String| {
-        name.starts_with(prefix) && !name.starts_with(TEST_PREFIX) && !known.contains(name)
+        // A name in lower case is a mistake too: the system tells `loadline_window` apart.
+        let begins = |with: &str| name.to_ascii_uppercase().starts_with(with);
+        begins(prefix) && !begins(TEST_PREFIX) && !known.contains(name)
     };
     let mut unknown: Vec<String> = names.filter(is_unknown).collect();
     unknown.sort_unstable();
@@ -75,7 +77,8 @@ pub fn unknown_variables(
 fn unknown_variable(name: &str, known: &[String]) -> String {
     // The common prefix would make all names similar.
     let endings = known.iter().filter_map(|known| known.strip_prefix(PREFIX));
-    let hint = match nearest(name.trim_start_matches(PREFIX), endings) {
+    let upper = name.to_ascii_uppercase();
+    let hint = match nearest(upper.trim_start_matches(PREFIX), endings) {
         Some(ending) => format!("did you mean {PREFIX}{ending}?"),
         None => "see --help".to_owned(),
     };
@@ -96,14 +99,30 @@ pub fn usage_or_variable_error(command: Command, line: &[OsString], error: &clap
     format!("{variable} in the environment: {why}")
 }
 
+/// Returns whether the value of a variable is no UTF-8.
+fn is_not_text(variable: &OsStr) -> bool {
+    std::env::var_os(variable).is_some_and(|value| value.to_str().is_none())
+}
+
 fn faulty_variable(command: Command, line: &[OsString], error: &clap::Error) -> Option<String> {
-    let ContextValue::String(option) = error.get(ContextKind::InvalidArg)? else { return None };
-    let name = option.split([' ', '=', '[', '.']).next()?.strip_prefix("--")?;
-    let variable = command.get_arguments().find(|arg| arg.get_long() == Some(name))?.get_env()?;
-    let variable = variable.to_string_lossy().into_owned();
+    let variable = blamed_variable(&command, error)?;
     let typed = command.mut_args(|option| option.env(Resettable::Reset));
     typed.try_get_matches_from(line).ok()?;
     Some(variable)
+}
+
+/// Returns the variable of the option that `error` is about.
+fn blamed_variable(command: &Command, error: &clap::Error) -> Option<String> {
+    let mut options = command.get_arguments();
+    let variable = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => {
+            let name = option.split([' ', '=', '[', '.']).next()?.strip_prefix("--")?;
+            options.find(|arg| arg.get_long() == Some(name))?.get_env()?
+        }
+        // clap does not name an option whose value is no UTF-8.
+        _ => options.filter_map(Arg::get_env).find(|name| is_not_text(name))?,
+    };
+    Some(variable.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -133,6 +152,8 @@ mod tests {
         let known = ["LOADLINE_WINDOW", "LOADLINE_TEST_X", "XLOADLINE_Y", "LOADLINE"];
         assert!(warnings(&known, "LOADLINE_").is_empty());
         assert!(!warnings(&["LOADLINE_\x1b[2J"], "LOADLINE_")[0].contains('\x1b'));
+        let lower = &warnings(&["loadline_window"], "LOADLINE_")[0];
+        assert!(lower.ends_with("did you mean LOADLINE_WINDOW?"), "{lower}");
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl App {
 
     fn apply_event(&mut self, source: usize, event: Event) {
         if let Event::Warning(text) = &event {
-            self.show_message(text.as_str());
+            self.show_warning(text.as_str());
         }
         let Some(SourceView { watched, .. }) = self.sources.all().get(source) else { return };
         let has_ended = matches!(event, Event::Ended { .. });
@@ -253,6 +253,11 @@ impl App {
 
     fn show_message(&mut self, text: impl Into<String>) {
         self.footer.show_message(text.into(), self.now);
+    }
+
+    /// Shows a warning in the footer, after those that are already there.
+    pub(crate) fn show_warning(&mut self, text: &str) {
+        self.footer.show_warning(text.replace("; ", ": "), self.now);
     }
 
     /// Returns the titles of the charts to choose from.

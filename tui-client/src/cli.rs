@@ -333,9 +333,10 @@ fn build_settings(
         typed_request,
         warnings,
     };
+    // Only a typed --follow contradicts other sources.
+    settings.args.follow &= command_line.is_typed("follow") || are_recordings(&settings.sources);
     let warnings = check_settings(command_line, &settings, terminals);
     settings.warnings.extend(warnings.map_err(EarlyExit::Error)?);
-    settings.args.follow &= are_recordings(&settings.sources);
     Ok(settings)
 }
 

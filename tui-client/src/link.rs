@@ -42,6 +42,7 @@ pub use events::{EVENTS_MAX, Events, events_max};
 use events::{send, send_all};
 use logins::{Logins, Retry};
 pub use options::{LinkOptions, TlsClientFiles};
+pub(crate) use read_options::TIME_OPTIONS;
 pub use read_options::{ReadOptions, TypedRequest};
 use reader::READ_BYTES;
 pub use reader::StreamReader;

@@ -89,6 +89,8 @@ pub struct Summary {
     pub faults: u64,
     /// Rows that were lost.
     pub(crate) skipped: u64,
+    /// True if rows arrived, but none in the time range.
+    pub(crate) is_range_empty: bool,
 }
 
 /// Maximum wait for the columns of all sources: 1 s. The CSV header is written once, so it lacks
@@ -384,6 +386,7 @@ impl OutputWriter<'_> {
             self.rows += 1;
             status.rows += 1;
         }
+        self.summary.is_range_empty = self.rows == 0 && rows.iter().next().is_some();
     }
 }
 

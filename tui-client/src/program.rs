@@ -86,14 +86,18 @@ struct Opened {
     /// Events of each source.
     events: Vec<mpsc::Receiver<Event>>,
     handles: Vec<LinkHandle>,
+    /// Warnings that were printed, for the screen.
+    warnings: Vec<String>,
 }
 
 async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     let mut stop = signals()?;
-    let Opened { bounds, recorded_columns, watched, events, handles } = tokio::select! {
+    let opened = tokio::select! {
         opened = open(&mut settings) => opened?,
         () = &mut stop => return Ok(()),
     };
+    let Opened { bounds, recorded_columns, watched, events, handles, warnings } = opened;
+    settings.warnings.extend(warnings);
     if settings.args.check {
         let first = watched.into_iter().zip(events).next();
         let (watched, events) = first.context("no source")?;
@@ -123,11 +127,11 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
 /// Resolves the time range, opens the sources and starts their links.
 async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
     let (bounds, recorded_columns) = resolve_recorded(settings).await?;
-    let sources = open_sources(settings).await?;
+    let (sources, warnings) = open_sources(settings).await?;
     let count = sources.len();
     settings.check_source_count(count).map_err(anyhow::Error::msg)?;
     let (watched, events, handles) = (Vec::new(), Vec::new(), Vec::new());
-    let mut opened = Opened { bounds, recorded_columns, watched, events, handles };
+    let mut opened = Opened { bounds, recorded_columns, watched, events, handles, warnings };
     let mut last: Option<&SourceSpec> = None;
     for (chosen, connector) in sources {
         connector.check_local_input().with_context(|| format!("cannot open {connector}"))?;
@@ -146,8 +150,12 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         // The machines of one server follow or ignore a request alike: one warning is enough.
         let is_first = last != Some(chosen);
         last = Some(chosen);
-        let request = || TypedRequest { source: name.clone(), ..settings.typed_request.clone() };
-        options.read_options.typed_request = is_first.then(request);
+        let request = TypedRequest { source: name.clone(), ..settings.typed_request.clone() };
+        if let Some(warning) = request.without_history().filter(|_| connector.is_embedded()) {
+            print_warning(&warning);
+            opened.warnings.push(warning);
+        }
+        options.read_options.typed_request = is_first.then_some(request);
         let link = Link::new(connector, options, Clock::system());
         let (ask, lender) = (link.interval_sender.clone(), link.lender.clone());
         tokio::spawn(link.run(sender));
@@ -241,7 +249,11 @@ async fn survey_recordings(settings: &CliSettings) -> RecordingSurvey {
 }
 
 /// Opens a connector for each source, and for each machine of a Prometheus server.
-async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec, Connector)>> {
+/// Returns also the warnings that were printed.
+async fn open_sources(
+    settings: &CliSettings,
+) -> anyhow::Result<(Vec<(&SourceSpec, Connector)>, Vec<String>)> {
+    let mut warnings = Vec::new();
     // One for all sources with the same certificate files.
     let mut tls_clients: HashMap<&TlsClientFiles, TlsClient> = HashMap::new();
     let secret = |name| std::env::var(name).ok().filter(|it| !it.is_empty()).map(Secret::new);
@@ -266,14 +278,16 @@ async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec
         let fleet = Fleet::find(server, with, settings.args.interval, capacity, is_taken).await?;
         if fleet.left_out > 0 {
             let (all, shown) = (fleet.connectors.len() + fleet.left_out, fleet.connectors.len());
-            print_warning(&format!(
+            let warning = format!(
                 "{server}: {all} instances match, only the first {shown} are shown; narrow them down \
                  with instance=REGEX"
-            ));
+            );
+            print_warning(&warning);
+            warnings.push(warning);
         }
         sources.extend(fleet.connectors.into_iter().map(|connector| (chosen, connector)));
     }
-    Ok(sources)
+    Ok((sources, warnings))
 }
 
 fn link_options(settings: &CliSettings, chosen: &SourceSpec) -> LinkOptions {
@@ -344,6 +358,8 @@ async fn show(
     let mut app = App::new(first, screen_settings, Size::default(), clock.now())
         .with_sources(watched)
         .with_keys_and_thresholds(settings.keys.clone(), settings.thresholds.clone());
+    // The screen covers what was printed.
+    settings.warnings.iter().for_each(|warning| app.show_warning(warning));
     // A window that ends in the future is live until then.
     if let Some(to) = bounds.to.filter(|to| *to < clock.now()) {
         app.window.end = WindowEnd::Paused(to);
@@ -371,6 +387,9 @@ async fn write(job: Job, events: Events, stop: impl Future<Output = ()>) -> anyh
             print_warning(&format!("{name}{count} {what}{s} skipped{hint}"));
         }
     };
+    if summary.is_range_empty {
+        print_warning(&format!("{name}no row from --from to --to; choose another time"));
+    }
     warn(summary.skipped, "row", "");
     warn(summary.faults, "faulty line", "\nhint: run loadline SOURCE --check");
     Ok(())

@@ -123,10 +123,13 @@ fn is_file(text: &str) -> bool {
     Path::new(text).metadata().is_ok_and(|metadata| !metadata.is_dir())
 }
 
-/// Suffixes of files with rows, of text and of compressed files, in lower case.
-const FILE_SUFFIXES: [&str; 26] = [
-    "7z", "asc", "bin", "bz2", "csv", "dat", "gz", "json", "jsonl", "load", "log", "lz4", "ndjson",
-    "ods", "out", "parquet", "prn", "prom", "rec", "tgz", "tsv", "txt", "xlsx", "xz", "zip", "zst",
+/// Suffixes of files with rows, of text and of compressed files, in lower case. None is a top-level
+/// domain with many hosts.
+const FILE_SUFFIXES: [&str; 49] = [
+    "7z", "arrow", "asc", "bak", "bin", "bz2", "conf", "csv", "dat", "db", "feather", "gz", "h5",
+    "hdf5", "htm", "html", "ini", "json", "jsonl", "load", "log", "lz4", "ndjson", "npy", "ods",
+    "old", "orig", "out", "parquet", "pcap", "prn", "prom", "rec", "rrd", "sqlite", "tar", "tgz",
+    "tmp", "toml", "tsv", "txt", "xls", "xlsx", "xml", "xz", "yaml", "yml", "zip", "zst",
 ];
 
 /// Length of the date that `logrotate` adds to a name.
@@ -392,6 +395,9 @@ mod tests {
             "C:\\data\\today.txt",
             "today(1).tsv",
             "~me.load",
+            "today.yaml",
+            "today.load.bak",
+            "today.tar",
         ] {
             assert_eq!(text.parse(), Ok(Source::Path(text.into())), "{text}");
         }

@@ -74,10 +74,15 @@ impl GivenOptions {
         })
     }
 
-    /// Returns the typed options of sampling.
-    pub(crate) fn typed_sampling(&self) -> Vec<String> {
+    /// Returns that the typed options of sampling have no effect, if there are any.
+    pub(crate) fn sampling_without_effect(&self) -> Option<String> {
         let typed = SAMPLING_OPTIONS.iter().filter(|id| self.is_typed(id));
-        typed.map(|id| option_name(id)).collect()
+        let names: Vec<String> = typed.map(|id| option_name(id)).collect();
+        let (last, others) = names.split_last()?;
+        Some(match others {
+            [] => format!("{last} has no effect"),
+            _ => format!("{} and {last} have no effect", others.join(", ")),
+        })
     }
 }
 

@@ -193,6 +193,21 @@ fn what_has_no_effect_is_a_warning_and_the_agent_starts() {
             ("LOADLINE_AGENT_MAX_CLIENTS_PER_ADDRESS", "20"),
             "warning: --max-clients-per-address 20 has no effect: --max-clients is 10\n",
         ),
+        (
+            "-l 127.0.0.1:0 --allow-plaintext",
+            ("LOADLINE_AGENT_HISTORY", "2h"),
+            "warning: --allow-plaintext has no effect: no address is open to the network\n",
+        ),
+        (
+            "-l 127.0.0.1:0 -q -v",
+            ("LOADLINE_AGENT_HISTORY", "2h"),
+            "warning: --quiet and --verbose cancel each other\n",
+        ),
+        (
+            "-l 127.0.0.1:0",
+            ("LISTEN_FDS", "two"),
+            "warning: LISTEN_FDS in the environment is no number: \"two\"\n",
+        ),
     ] {
         assert_eq!(first_line(arguments, variable), expected, "{arguments}");
     }

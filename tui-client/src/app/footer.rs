@@ -1,5 +1,6 @@
 //! Footer: the message, and the input line for a time.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
@@ -12,6 +13,9 @@ use crate::zone::Zone;
 
 /// Display time of a message in the footer.
 const FOOTER_MESSAGE_TIME: Duration = Duration::from_secs(4);
+
+/// Warnings that wait for the footer: half a minute of them. Later ones are dropped.
+const WARNINGS_MAX: usize = 8;
 
 /// Maximum length of the input in bytes: no time is longer.
 const TEXT_BYTES_MAX: usize = 40;
@@ -38,6 +42,8 @@ pub struct TimeInput {
 pub struct Footer {
     /// Message in the footer.
     pub message: Option<FooterMessage>,
+    /// Warnings to show afterwards.
+    warnings: VecDeque<String>,
     /// Time that is being typed.
     pub time_input: Option<TimeInput>,
 }
@@ -47,12 +53,26 @@ impl Footer {
         self.message = Some(FooterMessage { text, until: now + FOOTER_MESSAGE_TIME });
     }
 
+    /// Shows a warning as soon as no other message is shown.
+    pub(super) fn show_warning(&mut self, text: String, now: Time) {
+        if self.message.is_none() {
+            self.show_message(text, now);
+        } else if self.warnings.len() < WARNINGS_MAX {
+            self.warnings.push_back(text);
+        }
+    }
+
     pub(super) fn expire_message(&mut self, now: Time) {
         self.message.take_if(|message| message.until <= now);
+        if self.message.is_none()
+            && let Some(next) = self.warnings.pop_front()
+        {
+            self.show_message(next, now);
+        }
     }
 
     pub(super) fn open_time_input(&mut self) {
-        *self = Footer { message: None, time_input: Some(TimeInput::default()) };
+        (self.message, self.time_input) = (None, Some(TimeInput::default()));
     }
 
     /// Edits the text or closes the input line. Returns a completed time with its text.
@@ -98,6 +118,24 @@ mod tests {
         assert!(footer.message.is_some());
         footer.expire_message(Time::from_millis(4000));
         assert_eq!(footer.message, None);
+    }
+
+    #[test]
+    fn warnings_follow_each_other_and_a_message_interrupts_them() {
+        let mut footer = Footer::default();
+        let at = |seconds: i64| Time::from_millis(1000 * seconds);
+        for text in ["a", "b", "c"] {
+            footer.show_warning(text.to_owned(), at(0));
+        }
+        footer.show_message("paused".to_owned(), at(1));
+        let shown = [1, 5, 9, 13].map(|seconds| {
+            footer.expire_message(at(seconds));
+            footer.message.as_ref().map(|message| message.text.clone())
+        });
+        let expected = ["paused", "b", "c"].map(|text| Some(text.to_owned()));
+        assert_eq!((&shown[..3], &shown[3]), (&expected[..], &None));
+        (0..100).for_each(|_| footer.show_warning("d".to_owned(), at(20)));
+        assert_eq!(footer.warnings.len(), WARNINGS_MAX);
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::ffi::OsString;
 
 use clap::CommandFactory as _;
 use loadline_common::{AGENT_VARIABLES, unknown_variables, variables_of};
+use loadline_protocol::{DurationText, History};
 
 use super::args::Args;
 use super::layers::CommandLine;
-use super::{CliSettings, OutputDevice, SourceSpec, Terminals};
+use super::{CliSettings, OutputDevice, Terminals};
 use crate::output::OutputFormat;
 use crate::scope::{Mode, NoEffect, OPTION_SCOPES, OptionScope};
 use crate::source::Source;
@@ -80,17 +81,34 @@ pub(super) fn check_settings(
     if let Some(why) = unfit_output.filter(|_| is_tui) {
         return Err(format!("{why}choose -o table, csv, json or raw"));
     }
-    if command_line.is_typed("columns")
-        && let Some(why) = raw_columns_warning(*format, sources)
-    {
-        warnings.push(why.to_owned());
-    }
+    warnings.extend(contradictions(command_line, settings));
     Ok(warnings)
 }
 
-/// Only an agent selects columns in the lines that raw repeats.
-fn raw_columns_warning(format: OutputFormat, sources: &[SourceSpec]) -> Option<&'static str> {
-    let is_read = matches!(sources, [one] if matches!(one.source, Source::Path(_) | Source::Stdin));
-    (format == OutputFormat::Raw && is_read)
-        .then_some("--columns has no effect with -o raw, which repeats lines; choose -o csv")
+/// Returns warnings about typed options of the screen that another option overrides.
+fn contradictions(command_line: &CommandLine, settings: &CliSettings) -> Vec<String> {
+    let CliSettings { args, format, .. } = settings;
+    let mut warnings = Vec::new();
+    if *format != OutputFormat::Tui {
+        return warnings;
+    }
+    if command_line.is_typed("window") && args.from.is_some() {
+        let why = "--window has no effect, because LOADLINE_FROM sets the window";
+        warnings.push(format!("{why}; unset LOADLINE_FROM"));
+    }
+    let Some(keep) = args.keep.filter(|_| command_line.is_typed("keep")) else { return warnings };
+    let history = match args.history {
+        Some(History::Last(history)) => Some(history),
+        Some(History::All | History::None) | None => None,
+    };
+    if let Some(window) = args.window.filter(|window| *window > keep) {
+        let (keep, window) = (DurationText(keep), DurationText(window));
+        let why = format!("--keep {keep} has no effect, because --window is {window}");
+        warnings.push(format!("{why}; give at least --keep {window}"));
+    } else if let Some(history) = history.filter(|history| *history > keep) {
+        let (keep, history) = (DurationText(keep), DurationText(history));
+        let why = format!("--keep {keep} keeps less than --history {history}");
+        warnings.push(format!("{why}; give at least --keep {history}"));
+    }
+    warnings
 }

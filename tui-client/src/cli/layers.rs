@@ -6,11 +6,12 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser as _};
 use loadline_common::{usage_error, usage_or_variable_error};
+use loadline_protocol::History;
 
 use super::EarlyExit;
 use super::args::Args;
 use crate::config::{Config, Setting};
-use crate::link::TypedRequest;
+use crate::link::{TIME_OPTIONS, TypedRequest};
 use crate::output::OutputFormat;
 
 #[derive(Debug)]
@@ -38,14 +39,14 @@ impl CommandLine {
         self.matches.value_source(id) == Some(ValueSource::CommandLine)
     }
 
-    /// Returns the typed options that only a source which takes requests can follow.
+    /// Returns the typed options that some sources do not follow.
     pub(super) fn typed_request(&self, args: &Args, format: OutputFormat) -> TypedRequest {
-        let mut options = vec!["interval", "history", "from"];
-        if format == OutputFormat::Raw {
-            // Other outputs select the columns themselves.
-            options.push("columns");
-        }
-        options.retain(|id| self.is_typed(id));
+        // Outputs other than raw select the columns themselves.
+        let columns = (format == OutputFormat::Raw).then_some("columns");
+        let none = args.history == Some(History::None);
+        let history = (!none).then_some("history");
+        let options = ["interval"].into_iter().chain(history).chain(["from"]).chain(columns);
+        let options = options.chain(TIME_OPTIONS).filter(|id| self.is_typed(id)).collect();
         let interval = args.interval.filter(|_| self.is_typed("interval"));
         TypedRequest { interval, options, source: String::new() }
     }

@@ -348,8 +348,12 @@ fn a_typed_option_without_an_effect_is_an_error_or_a_warning() {
             ],
         ),
         (
-            "loadline ./a.load -o raw -c a",
-            &["--columns has no effect with -o raw, which repeats lines; choose -o csv"],
+            "loadline web-1 --keep 1m -w 1h",
+            &["--keep 1m has no effect, because --window is 1h; give at least --keep 1h"],
+        ),
+        (
+            "loadline web-1 --keep 1h --history 2h",
+            &["--keep 1h keeps less than --history 2h; give at least --keep 2h"],
         ),
         ("loadline ./a.load web-1 -o csv --history 1h -n 3 -i 1s", &[]),
         ("loadline web-1 -w 5m --keep 1h --fill --mouse --theme light", &[]),
@@ -358,6 +362,8 @@ fn a_typed_option_without_an_effect_is_an_error_or_a_warning() {
     }
     let file = "[options]\nwindow = \"1h\"\nssh = \"ssh -4\"\nhistory = \"1h\"\n";
     assert!(parse_with_config(file, "loadline - -o csv", false).unwrap().warnings.is_empty());
+    let keep = "[options]\nkeep = \"1m\"\n";
+    assert!(parse_with_config(keep, "loadline -w 1h", true).unwrap().warnings.is_empty());
     let names = ["LOADLINE_WINDW", "LOADLINE_PROM_TOKEN", "LOADLINE_AGENT_LISTEN", "HOME"];
     let unknown = variable_warnings(names.into_iter().map(OsString::from));
     assert!(unknown.len() == 1 && unknown[0].contains("mean LOADLINE_WINDOW?"), "{unknown:?}");

@@ -1,13 +1,13 @@
 //! Local inputs, which take no requests: standard input, pipes, recordings.
 
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use loadline_agent::Clock;
 use loadline_common::without_error_number;
-use loadline_protocol::{SafeText, Stamp, Time, duration_ms};
+use loadline_protocol::{SafeText, Stamp, Time, duration_ms, sanitize};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
@@ -47,13 +47,17 @@ impl LocalInput {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 io::Error::other(format!("no such file; {}", host_hint(path)))
             }
-            _ => error,
+            _ => with_hint(error),
         })?;
         if kind.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
+            return Err(io::Error::other("is a directory; give a file in it"));
+        }
+        if kind.file_type().is_socket() {
+            let path = sanitize(&path.to_string_lossy()).into_owned();
+            return Err(io::Error::other(format!("is a Unix socket; write unix:{path}")));
         }
         // Opening a pipe blocks until another process opens it for writing.
-        if kind.is_file() { std::fs::File::open(path).map(drop) } else { Ok(()) }
+        if kind.is_file() { std::fs::File::open(path).map(drop).map_err(with_hint) } else { Ok(()) }
     }
 
     /// Reads the input to its end, then waits until the receiver of `events` is dropped.
@@ -104,6 +108,16 @@ impl LocalInput {
         }
         .play()
         .await
+    }
+}
+
+/// Adds the way out to the error of a file that must not be read.
+fn with_hint(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            io::Error::other("permission denied; run loadline as a user who can read it")
+        }
+        _ => error,
     }
 }
 

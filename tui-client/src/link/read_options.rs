@@ -20,21 +20,41 @@ pub struct ReadOptions {
     pub typed_request: Option<TypedRequest>,
 }
 
+/// Properties of a source that decide which options it follows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StreamTraits {
+    /// False for files and pipes.
+    pub(super) takes_requests: bool,
+    /// True if the output repeats lines that have more than the chosen columns.
+    pub(super) repeats_all_columns: bool,
+}
+
 impl ReadOptions {
-    /// Returns the warning about typed options that the first stream does not follow. `takes_requests` is
-    /// false for files and pipes.
-    pub(super) fn take_warning(
+    /// Returns the warnings about typed options that the first stream does not follow.
+    pub(super) fn take_warnings(
         &mut self,
         stream: &StreamInfo,
-        takes_requests: bool,
-    ) -> Option<Event> {
-        let text = self.typed_request.take()?.ignored(stream, takes_requests)?;
+        traits: StreamTraits,
+    ) -> impl Iterator<Item = Event> + use<> {
+        let request = self.typed_request.take();
+        let texts = request.map(|request| request.ignored(stream, traits)).unwrap_or_default();
+        texts.into_iter().map(|text| Event::Warning(SafeText::new(&text)))
+    }
+
+    /// Returns the warning about typed options for times, once, for rows that are no table.
+    pub(super) fn take_time_warning(&mut self) -> Option<Event> {
+        let TypedRequest { source, options, .. } = self.typed_request.as_mut()?;
+        let typed: Vec<_> = options.extract_if(.., |id| TIME_OPTIONS.contains(id)).collect();
+        let text = format!("{source} sends no table: {}", no_effect(&typed)?);
         Some(Event::Warning(SafeText::new(&text)))
     }
 }
 
-/// Options that the user typed for the request to a source. Options from the environment and the
-/// configuration are left out: they apply to all sources.
+/// Options for the times in tables of other programs.
+pub(crate) const TIME_OPTIONS: [&str; 2] = ["time_column", "time_format"];
+
+/// Options that the user typed for a source. Options from the environment and the configuration are left
+/// out: they apply to all sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TypedRequest {
     /// Name of the source, for warnings.
@@ -46,24 +66,64 @@ pub struct TypedRequest {
 }
 
 impl TypedRequest {
-    /// Returns the warning about options that a stream does not follow.
-    fn ignored(&self, stream: &StreamInfo, takes_requests: bool) -> Option<String> {
+    /// Returns warnings about options that a stream does not follow.
+    fn ignored(&self, stream: &StreamInfo, traits: StreamTraits) -> Vec<String> {
         let TypedRequest { source, interval, options } = self;
-        if !takes_requests {
-            let has_times = stream.schema.stamp() != Stamp::None;
-            let ignored = interval.is_some() && has_times;
-            return ignored.then(|| format!("{source} has timestamps: --interval has no effect"));
-        }
-        let Some(header) = &stream.header else {
-            let names: Vec<String> = options.iter().map(|id| format!("--{id}")).collect();
-            let verb = if names.len() == 1 { "has" } else { "have" };
-            let names = names.join(" and ");
-            let why = "answers no request";
-            return (!names.is_empty())
-                .then(|| format!("{source} {why}: {names} {verb} no effect"));
+        let answer = match &stream.header {
+            _ if !traits.takes_requests => {
+                let ignored = interval.is_some() && stream.schema.stamp() != Stamp::None;
+                ignored.then(|| format!("{source} has timestamps: --interval has no effect"))
+            }
+            None => self.unanswered(),
+            Some(header) => {
+                interval.and_then(|asked| refused_interval(source, asked, header.interval))
+            }
         };
-        let (asked, granted) = interval.zip(header.interval).filter(|(a, b)| a != b)?;
-        let (asked, granted) = (DurationText(asked), DurationText(granted));
-        Some(format!("{source} grants an interval of {granted}, not {asked}"))
+        let is_answered = !traits.takes_requests || stream.header.is_some();
+        let repeats = options.contains(&"columns") && traits.repeats_all_columns && is_answered;
+        let repeated = repeats.then(|| {
+            format!("{source}: -o raw repeats lines, so --columns has no effect; choose -o csv")
+        });
+        answer.into_iter().chain(repeated).collect()
     }
+
+    /// Returns the warning for a source that answers no request.
+    fn unanswered(&self) -> Option<String> {
+        let is_requested = |id: &&'static str| !TIME_OPTIONS.contains(id) && *id != "from";
+        let options: Vec<_> = self.options.iter().copied().filter(is_requested).collect();
+        let earlier = "--from finds no row from before the connection";
+        let earlier = self.options.contains(&"from").then_some(earlier);
+        let effects = no_effect(&options);
+        let all: Vec<&str> = effects.as_deref().into_iter().chain(earlier).collect();
+        let what = all.join(", and ");
+        (!all.is_empty()).then(|| format!("{} answers no request: {what}", self.source))
+    }
+
+    /// Returns the warning for an agent that starts with the program and has no earlier samples.
+    pub(crate) fn without_history(&self) -> Option<String> {
+        let is_earlier = |id: &&'static str| ["history", "from"].contains(id);
+        let options: Vec<_> = self.options.iter().copied().filter(is_earlier).collect();
+        let what = no_effect(&options)?;
+        Some(format!("no agent answers on this machine: {what}; start loadline-agent"))
+    }
+}
+
+/// Returns that `options` have no effect, if there are any.
+fn no_effect(options: &[&str]) -> Option<String> {
+    let names: Vec<String> =
+        options.iter().map(|id| format!("--{}", id.replace('_', "-"))).collect();
+    let (last, others) = names.split_last()?;
+    Some(match others {
+        [] => format!("{last} has no effect"),
+        _ => format!("{} and {last} have no effect", others.join(", ")),
+    })
+}
+
+fn refused_interval(source: &str, asked: Duration, granted: Option<Duration>) -> Option<String> {
+    let Some(granted) = granted else {
+        return Some(format!("{source} tells no interval: --interval may have no effect"));
+    };
+    let (wanted, granted_text) = (DurationText(asked), DurationText(granted));
+    (asked != granted)
+        .then(|| format!("{source} grants an interval of {granted_text}, not {wanted}"))
 }

@@ -11,14 +11,15 @@ use std::time::Duration;
 use std::vec;
 
 use loadline_protocol::{
-    Decoder, Header, Line, LineError, Note, Row, SafeText, Schema, Time, parse_plain_row, sanitize,
+    Decoder, Header, Line, LineError, Note, Row, SafeText, Schema, Stamp, Time, parse_plain_row,
+    sanitize,
 };
 
 use super::columns::ColumnSelection;
 use super::disconnect::Disconnect;
 use super::greeting::detect_other_protocol;
 use super::plain_columns::PlainColumns;
-use super::read_options::ReadOptions;
+use super::read_options::{ReadOptions, StreamTraits};
 use crate::event::{Event, StreamInfo};
 use crate::import::{IMPORT_LINE_MAX, PlainLine, Refusal, RowError};
 pub(super) use output::ResumeState;
@@ -283,8 +284,11 @@ impl StreamReader {
         self.selection = selection;
         let stream = Arc::new(StreamInfo { header, schema });
         self.output.events.push(Event::Stream(stream.clone()));
-        let warning = self.options.take_warning(&stream, !self.is_unrequested);
-        self.output.events.extend(warning);
+        let repeats_lines = self.options.keep_lines && !matches!(self.phase, ReaderPhase::Table(_));
+        let is_plain = stream.header.is_none() && stream.schema.stamp() == Stamp::None;
+        let repeats_all_columns = repeats_lines && (is_plain || !self.selection.is_all());
+        let traits = StreamTraits { takes_requests: !self.is_unrequested, repeats_all_columns };
+        self.output.events.extend(self.options.take_warnings(&stream, traits));
     }
 
     fn wait_for_header(&mut self, line: PendingLine) {

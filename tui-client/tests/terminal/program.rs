@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -111,6 +112,10 @@ fn input_without_an_effect_is_one_warning() {
             format!("warning: {plain} answers no request: --history has no effect\n"),
         ),
         (
+            &[&plain, "-o", "csv", "--to", "-1h"],
+            format!("warning: {plain}: no row from --from to --to\nhint: choose another time\n"),
+        ),
+        (
             &[&agent, "-o", "json", "-n", "1", "--window", "5m"],
             "warning: --window has no effect without a screen\n".to_owned(),
         ),
@@ -140,6 +145,62 @@ fn input_without_an_effect_is_one_warning() {
     assert_eq!(wrong.status.code(), Some(2));
     let errors = String::from_utf8(wrong.stderr).unwrap();
     assert!(errors.starts_with("error: LOADLINE_FILL in the environment: "), "{errors}");
+}
+
+#[test]
+fn variables_apply_to_all_runs_and_a_wrong_one_is_named() {
+    let plain = serve_bytes(b"1 2 3\n1 2 3\n1 2 3\n1 2 3\n").to_string();
+    let server = TestAgent::start(0, Duration::from_millis(250));
+    let agent = server.address.to_string();
+    let run = |name: &str, value: &[u8], args: &[&str]| {
+        let mut command = loadline(args);
+        command.env(name, std::ffi::OsStr::from_bytes(value));
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let calm = (Some(0), String::new());
+    for (name, value) in [
+        ("LOADLINE_FOLLOW", "1"),
+        ("LOADLINE_TIME_COLUMN", "x"),
+        ("LOADLINE_INTERVAL", "10ms"),
+        ("LOADLINE_HISTORY", "1h"),
+        ("LOADLINE_WINDOW", "5m"),
+        ("LOADLINE_KEEP", "1s"),
+        ("LOADLINE_THEME", "light"),
+        ("LOADLINE_FILL", "1"),
+        ("LOADLINE_SSH", "other"),
+        ("LOADLINE_TLS_CA", "ca.pem"),
+        ("LOADLINE_CHECK", ""),
+    ] {
+        let wall = [&*plain, &agent, "-o", "csv", "-n", "1"];
+        assert_eq!(run(name, value.as_bytes(), &wall), calm, "{name}={value}");
+    }
+    let (code, errors) = run("LOADLINE_WINDOW", b"\xff", &[&plain, "-o", "csv"]);
+    assert_eq!(code, Some(2));
+    assert!(errors.starts_with("error: LOADLINE_WINDOW in the environment: "), "{errors}");
+}
+
+#[test]
+fn a_path_that_is_no_readable_file_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let _listener = std::os::unix::net::UnixListener::bind(path("a.sock")).unwrap();
+    std::os::unix::fs::symlink("nowhere", path("dangling.load")).unwrap();
+    for (source, part) in [
+        (path("a.sock"), format!("is a Unix socket\nhint: write unix:{}", path("a.sock"))),
+        (path(""), "is a directory\nhint: give a file in it".to_owned()),
+        (path("x/y"), "no such file\nhint: check the path".to_owned()),
+        (path("dangling.load"), "no such file\nhint: ".to_owned()),
+        ("~/x".to_owned(), "no such file\nhint: check the path".to_owned()),
+        ("C:\\data\\x.csv".to_owned(), "no such file\nhint: check the path".to_owned()),
+        ("nosuch.load".to_owned(), "no such file\nhint: for a host, write tcp://".to_owned()),
+    ] {
+        let output = output(&[&source, "-o", "csv"]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{source}");
+        let expected = format!("error: cannot open {source}: {part}");
+        assert!(errors.starts_with(&expected), "{source}: {errors}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::read_options::TypedRequest;
 use super::*;
 use crate::event::{Rows, Sample};
+use crate::import::ImportOptions;
 
 const HEADER: &str =
     "# loadline/1 run=0000000a host=web-1 interval=1000ms\n# columns time:s seq a b\n";
@@ -493,9 +494,14 @@ fn typed_options_that_a_source_does_not_follow_are_warned_about_once() {
     let request = TypedRequest {
         source: "web-1".to_owned(),
         interval: Some(Duration::from_millis(10)),
-        options: vec!["interval", "history"],
+        options: vec!["interval", "history", "from", "time_column", "time_format"],
     };
-    let options = || ReadOptions { typed_request: Some(request.clone()), ..ReadOptions::default() };
+    let import = ImportOptions { time_column: Some("a".to_owned()), ..ImportOptions::default() };
+    let options = || ReadOptions {
+        typed_request: Some(request.clone()),
+        import: import.clone(),
+        ..ReadOptions::default()
+    };
     let warnings = |mut reader: StreamReader, text: &str| {
         reader.feed(text.as_bytes(), Time::from_millis(5000));
         reader.decide_plain();
@@ -511,12 +517,60 @@ fn typed_options_that_a_source_does_not_follow_are_warned_about_once() {
         );
         warnings(StreamReader::new(options()), &head)
     };
-    assert_eq!(agent("1000ms"), ["web-1 grants an interval of 1s, not 10ms"]);
-    assert!(agent("10ms").is_empty());
+    let times = "web-1 sends no table: --time-column and --time-format have no effect";
+    assert_eq!(agent("1000ms"), [times, "web-1 grants an interval of 1s, not 10ms"]);
+    assert_eq!(agent("10ms"), [times]);
+    let silent = "# loadline/1 run=00000001\n# columns time:s seq a\n9 1 1\n";
+    let unknown = "web-1 tells no interval: --interval may have no effect";
+    assert_eq!(warnings(StreamReader::new(options()), silent), [times, unknown]);
     let plain = warnings(StreamReader::new(options()), "1 2\n");
-    assert_eq!(plain, ["web-1 answers no request: --interval and --history have no effect"]);
+    let unanswered = "web-1 answers no request: --interval and --history have no effect, and --from \
+                      finds no row from before the connection";
+    assert_eq!(plain, [times, unanswered]);
     let step = Duration::from_secs(1);
     let file = |text| warnings(StreamReader::for_recording(options(), Time::default(), step), text);
-    assert_eq!(file("time,a\n9,1\n"), ["web-1 has timestamps: --interval has no effect"]);
-    assert!(file("1 2\n").is_empty());
+    assert_eq!(file("a,b\n9,1\n10,1\n"), ["web-1 has timestamps: --interval has no effect"]);
+    assert_eq!(file("1 2\n"), [times]);
+}
+
+#[test]
+fn an_agent_that_starts_with_the_program_has_no_history() {
+    let warning = |options: &[&'static str]| {
+        TypedRequest { options: options.to_vec(), ..TypedRequest::default() }.without_history()
+    };
+    assert_eq!(warning(&["interval", "columns", "time_format"]), None);
+    assert_eq!(
+        warning(&["interval", "history", "from"]).unwrap(),
+        "no agent answers on this machine: --history and --from have no effect; start loadline-agent"
+    );
+}
+
+#[test]
+fn raw_lines_with_all_columns_are_warned_about() {
+    let warnings = |is_requested: bool, text: &str| {
+        let request = TypedRequest { options: vec!["columns"], ..TypedRequest::default() };
+        let options = ReadOptions {
+            typed_request: Some(TypedRequest { source: "web-1".to_owned(), ..request }),
+            columns: Some(vec!["a".to_owned()]),
+            keep_lines: true,
+            ..ReadOptions::default()
+        };
+        let mut reader = if is_requested {
+            StreamReader::new(options)
+        } else {
+            StreamReader::without_request(options)
+        };
+        reader.feed(text.as_bytes(), Time::from_millis(5000));
+        reader.finish();
+        let warning =
+            |event| if let Event::Warning(text) = event { Some(text.to_string()) } else { None };
+        reader.drain_events().filter_map(warning).collect::<Vec<_>>()
+    };
+    let repeats = ["web-1: -o raw repeats lines, so --columns has no effect; choose -o csv"];
+    let header = "# loadline/1 run=00000001\n# columns time:s seq ";
+    assert_eq!(warnings(true, &format!("{header}a b\n9 1 1 2\n")), repeats);
+    assert!(warnings(true, &format!("{header}a\n9 1 1\n")).is_empty());
+    assert_eq!(warnings(false, &format!("{header}a b\n9 1 1 2\n")), repeats);
+    assert_eq!(warnings(false, "1\n2\n3\n"), repeats);
+    assert!(warnings(false, "a b\n1 2\n3 4\n").is_empty(), "a table is written anew");
 }

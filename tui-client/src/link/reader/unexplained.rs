@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loadline_protocol::{LineError, Note, SafeText, Schema, Time, parse_plain_row};
+use loadline_protocol::{LineError, Note, Schema, Time, parse_plain_row};
 
 use super::output::RowClock;
 use super::phase::ReaderPhase;
@@ -117,11 +117,12 @@ impl StreamReader {
             // Kept lines need the column names above them.
             self.output.events.push(Event::Note(Note::Columns(table.schema.clone())));
         }
-        self.announce(None, table.schema.clone(), selection);
-        if let (RowClock::Even { next, .. }, Some(start)) = (&mut self.output.clock, table.start) {
+        let (schema, start) = (table.schema.clone(), table.start);
+        self.phase = ReaderPhase::Table(Box::new(table));
+        self.announce(None, schema, selection);
+        if let (RowClock::Even { next, .. }, Some(start)) = (&mut self.output.clock, start) {
             *next = start;
         }
-        self.phase = ReaderPhase::Table(Box::new(table));
         imported.faults.into_iter().for_each(|fault| self.output.add_fault(fault));
         for row in imported.rows {
             self.row = row;
@@ -157,8 +158,7 @@ impl StreamReader {
     pub(super) fn warn_of_time_options(&mut self) {
         let ImportOptions { time_column, time_format, .. } = &mut self.options.import;
         if time_column.take().is_some() | time_format.take().is_some() {
-            let what = "--time-column and --time-format have no effect: the rows are no table";
-            self.output.events.push(Event::Warning(SafeText::new(what)));
+            self.output.events.extend(self.options.take_time_warning());
         }
     }
 
