@@ -243,6 +243,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn rows_of_two_streams_that_follow_each_other_lack_no_sample() {
+        let second = Duration::from_secs(1);
+        assert_eq!(gap_text(Duration::from_millis(23), second), "another stream");
+        assert_eq!(gap_text(second, second), "another stream");
+        assert_eq!(gap_text(2 * second, second), "no samples for 2.0 s");
+        assert_eq!(gap_text(second, Duration::ZERO), "no samples for 1.0 s");
+    }
+
+    #[test]
     fn long_sequence_number_shows_its_last_digits() {
         assert_eq!(last_digits(Some(Seq(12_345_678)), 8), "12345678");
         assert_eq!(last_digits(Some(Seq(u64::MAX)), 8), "~9551615");
