@@ -11,6 +11,12 @@ pub enum LineError {
     /// The line is not UTF-8.
     #[error("line is not valid UTF-8")]
     NotUtf8,
+    /// The line ends in the middle, and another stream begins there.
+    #[error("the line is cut off")]
+    CutOff,
+    /// A column of a table begins below its first rows.
+    #[error("column {0:?} begins in the middle and is left out")]
+    ColumnBegins(String),
     /// The number of fields in a row differs from the schema.
     #[error("wrong number of fields: {found} instead of {expected}")]
     FieldCount {

@@ -146,7 +146,7 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         watched.is_scraped = is_fleet;
         let (sender, events) = mpsc::channel(events_max(count));
         let sender = record(settings, &chosen.source, sender)?;
-        let mut options = link_options(settings, chosen);
+        let mut options = link_options(settings, chosen, &opened.recorded_columns);
         // The machines of one server follow or ignore a request alike: one warning is enough.
         let is_first = last != Some(chosen);
         last = Some(chosen);
@@ -171,12 +171,13 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
 }
 
 /// Resolves `--from` and `--to`, and finds the columns of recordings. Relative times count back from
-/// now; if all sources are recordings, from their newest sample. CSV begins with all columns. Both
-/// read recordings twice.
+/// now; if all sources are recordings, from their newest sample. CSV begins with all columns, and
+/// `--columns` may name columns of any run. All of them read recordings twice.
 async fn resolve_recorded(settings: &mut CliSettings) -> anyhow::Result<(TimeBounds, Vec<Column>)> {
     let range = TimeRange { from: settings.args.from, to: settings.args.to };
     let has_range = range != TimeRange::default();
-    if !has_range && settings.format != OutputFormat::Csv {
+    let has_columns = settings.sources.iter().any(|chosen| chosen.columns.is_some());
+    if !has_range && !has_columns && settings.format != OutputFormat::Csv {
         return Ok((TimeBounds::default(), Vec::new()));
     }
     let survey = survey_recordings(settings).await;
@@ -235,7 +236,9 @@ async fn survey_recordings(settings: &CliSettings) -> RecordingSurvey {
             }
         };
         let connector = Connector::path(path);
-        let options = LinkOptions { follow: false, ..link_options(settings, chosen) };
+        let mut options = LinkOptions { follow: false, ..link_options(settings, chosen, &[]) };
+        let names = options.read_options.columns.iter().flatten();
+        options.read_options.optional_columns = names.cloned().collect();
         let (sender, mut events) = mpsc::channel(events_max(1));
         tokio::spawn(Link::new(connector, options, Clock::system()).run(sender));
         while let Some(event) = events.recv().await {
@@ -290,12 +293,19 @@ async fn open_sources(
     Ok((sources, warnings))
 }
 
-fn link_options(settings: &CliSettings, chosen: &SourceSpec) -> LinkOptions {
+fn link_options(
+    settings: &CliSettings,
+    chosen: &SourceSpec,
+    recorded_columns: &[Column],
+) -> LinkOptions {
+    let columns = chosen.columns.clone();
+    let optional_columns = ReadOptions::recorded_names(columns.as_deref(), recorded_columns);
     LinkOptions {
         interval: settings.args.interval,
         history: settings.history,
         read_options: ReadOptions {
-            columns: chosen.columns.clone(),
+            columns,
+            optional_columns,
             keep_lines: settings.format == OutputFormat::Raw,
             import: ImportOptions {
                 time_column: settings.args.time_column.clone(),

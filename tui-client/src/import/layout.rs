@@ -103,6 +103,15 @@ pub(super) fn is_heading(names: &[Cow<'_, str>], row: &[Cow<'_, str>]) -> bool {
     words > 0 && others_are_words && (numbers == 0 || is_numbered)
 }
 
+/// Returns whether cells below a heading are another heading: the first name is the same, or both
+/// begin with a clock time.
+pub(super) fn is_next_heading(heading: &[String], cells: &[Cow<'_, str>]) -> bool {
+    let Some((first, cell)) = heading.first().zip(cells.first()) else { return false };
+    let has_clock = WrittenTime::split(first).is_some();
+    let is_first = if has_clock { WrittenTime::split(cell).is_some() } else { first == cell };
+    is_first && cells.len() >= heading.len().min(2) && is_heading(cells, &[])
+}
+
 fn is_zone_name(name: &str) -> bool {
     !name.contains(|c: char| c.is_ascii_digit())
 }

@@ -32,3 +32,8 @@ pub(super) fn field_names(
     }
     names
 }
+
+/// Copies cells.
+pub(super) fn owned(cells: &[Cow<'_, str>]) -> Vec<String> {
+    cells.iter().map(|cell| cell.clone().into_owned()).collect()
+}

@@ -9,9 +9,9 @@ use super::columns::{ValueColumn, detect_column, names_devices, unique_columns};
 use super::devices::Devices;
 use super::dialect::{Decimal, FieldLayout};
 use super::find_time::{TableSample, find_time};
-use super::layout::{TablePlace, fields_below, is_heading};
+use super::layout::{TablePlace, fields_below, is_next_heading};
 use super::missing::is_missing;
-use super::names::field_names;
+use super::names::{field_names, owned};
 use super::times::{TimeFormat, TimeReader, TimeSource};
 use super::tools::{Tool, dstat_start, dstat_year};
 use super::{ImportLine, ImportOptions, Recognized, Refusal, excerpt};
@@ -30,6 +30,14 @@ enum Role {
     Seq,
     /// Value of the column with this index.
     Value(usize),
+}
+
+/// Fields as the first heading names them. Later headings find their columns here.
+#[derive(Debug)]
+struct FirstFields {
+    names: Vec<String>,
+    roles: Vec<Role>,
+    time: TimeSource,
 }
 
 /// Error of a row.
@@ -52,6 +60,7 @@ pub(crate) struct Table {
     /// Text of the heading, split.
     heading: Vec<String>,
     roles: Vec<Role>,
+    first: FirstFields,
     columns: Vec<ValueColumn>,
     pub(super) time: TimeReader,
     devices: Devices,
@@ -88,9 +97,12 @@ impl Table {
         } else {
             heading.len()
         };
+        // Fields below other names have another meaning.
         let rows: Vec<Vec<Cow<'_, str>>> = all
             .clone()
-            .filter(|row| fields_below(count, row) == count && owned(row) != heading)
+            .filter(|row| owned(row) != heading)
+            .take_while(|row| !is_next_heading(&heading, row))
+            .filter(|row| fields_below(count, row) == count)
             .take(SAMPLE_ROWS)
             .collect();
         let section = place.heading.and_then(|at| lines.get(at.checked_sub(1)?));
@@ -163,6 +175,7 @@ impl Table {
             devices: Devices::new(names, texts),
             names: names.to_vec(),
             heading,
+            first: FirstFields { names: names.to_vec(), roles: roles.clone(), time: time.source },
             roles,
             columns,
             time,
@@ -205,7 +218,7 @@ impl Table {
             return Ok(false);
         }
         let cells = self.layout.split(line);
-        if self.adopt_heading(&cells).map_err(RowError::Refused)? || is_comment {
+        if self.adopt_heading(&cells)? || is_comment {
             return Ok(false);
         }
         let (expected, found) = (self.names.len(), cells.len());
@@ -246,25 +259,21 @@ impl Table {
     /// in common with the table; others are missing from there on.
     ///
     /// # Errors
-    /// The heading begins another table.
-    fn adopt_heading(&mut self, cells: &[Cow<'_, str>]) -> Result<bool, Refusal> {
-        let Some(first) = self.heading.first() else { return Ok(false) };
-        let Some(cell) = cells.first() else { return Ok(false) };
-        let has_clock = WrittenTime::split(first).is_some();
-        let is_first = if has_clock { WrittenTime::split(cell).is_some() } else { first == cell };
-        if !is_first || cells.len() < self.heading.len().min(2) || !is_heading(cells, &[]) {
+    /// The heading begins another table, or has columns that are new: those are left out.
+    fn adopt_heading(&mut self, cells: &[Cow<'_, str>]) -> Result<bool, RowError> {
+        if !is_next_heading(&self.heading, cells) {
             return Ok(false);
         }
-        let skip = usize::from(has_clock);
+        let skip = usize::from(WrittenTime::split(&cells[0]).is_some());
         if cells[skip..] == self.heading[skip..] {
             return Ok(true);
         }
         let names = field_names(&owned(cells), cells.len(), None);
         let place = |at: usize| {
-            let name = self.names.get(at)?;
+            let name = self.first.names.get(at)?;
             names.iter().position(|it| it == name)
         };
-        let source = match self.time.source {
+        let source = match self.first.time {
             TimeSource::None => Some(TimeSource::None),
             TimeSource::Column(at) => place(at).map(TimeSource::Column),
             TimeSource::Pair(date, clock) => {
@@ -272,7 +281,7 @@ impl Table {
             }
         };
         let mut roles = vec![Role::None; names.len()];
-        for (at, role) in self.roles.iter().enumerate() {
+        for (at, role) in self.first.roles.iter().enumerate() {
             if let Some(to) = place(at) {
                 roles[to] = role.clone();
             }
@@ -284,11 +293,13 @@ impl Table {
                 excerpt(&cells.join(" ")),
                 excerpt(&self.heading.join(" "))
             );
-            return Err(Refusal::new(
+            return Err(RowError::Refused(Refusal::new(
                 &what,
                 "give one table, for example with another option of the program that wrote it",
-            ));
+            )));
         };
+        let mut added = names.iter().skip(skip).filter(|name| !self.first.names.contains(*name));
+        let added = added.next().map(|name| LineError::ColumnBegins(excerpt(name)));
         let texts = roles
             .iter()
             .enumerate()
@@ -296,7 +307,7 @@ impl Table {
         self.devices = Devices::new(&names, texts.map(|(at, _)| at).collect());
         self.time.source = source;
         (self.heading, self.names, self.roles) = (owned(cells), names, roles);
-        Ok(true)
+        added.map_or(Ok(true), |added| Err(RowError::Fault(added)))
     }
 
     /// Returns the findings for `--check`.
@@ -328,10 +339,6 @@ impl Table {
         let is_row = fields_below(self.names.len(), &cells) == self.names.len();
         self.time.source.text(&cells).filter(|_| is_row).map(Cow::into_owned)
     }
-}
-
-fn owned(cells: &[Cow<'_, str>]) -> Vec<String> {
-    cells.iter().map(|cell| cell.clone().into_owned()).collect()
 }
 
 /// Decides the decimal sign by all cells but times.

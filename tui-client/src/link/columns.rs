@@ -16,9 +16,9 @@ impl ColumnSelection {
         schema: &Schema,
         names: &[String],
     ) -> Result<(ColumnSelection, Schema), Disconnect> {
+        // Names match without units: `cpu:%` selects `cpu`.
         let index = |name: &String| {
-            // Names match without units: `cpu:%` selects `cpu`.
-            let bare = name.split(':').next().unwrap_or(name);
+            let bare = bare_name(name);
             schema.position(bare).ok_or_else(|| unknown_column(bare, schema))
         };
         let indices = names.iter().map(index).collect::<Result<Vec<_>, _>>()?;
@@ -49,6 +49,16 @@ impl ColumnSelection {
         ColumnSelection::named(fields, names).map_err(|_| wrong)
     }
 
+    /// Returns the selection of a run without any of the columns.
+    pub(super) fn nothing() -> ColumnSelection {
+        ColumnSelection(Some(Vec::new()))
+    }
+
+    /// Returns whether no value is selected.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// Returns whether all values are selected.
     pub(super) fn is_all(&self) -> bool {
         self.0.is_none()
@@ -66,6 +76,11 @@ impl ColumnSelection {
             values.drain(..all);
         }
     }
+}
+
+/// Returns the name of a column without the unit.
+pub(super) fn bare_name(name: &str) -> &str {
+    name.split(':').next().unwrap_or(name)
 }
 
 /// Returns the refusal of columns that do not fit rows of `fields`, after [`RECOUNT_ROWS`] rows:

@@ -1,9 +1,12 @@
 //! Options of reading, and typed options that a source does not follow.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use loadline_protocol::{DurationText, SafeText, Stamp};
+use loadline_protocol::{Column, DurationText, SafeText, Schema, Stamp};
 
+use super::columns::{ColumnSelection, bare_name};
+use super::disconnect::Disconnect;
 use crate::event::{Event, StreamInfo};
 use crate::import::ImportOptions;
 
@@ -12,6 +15,8 @@ use crate::import::ImportOptions;
 pub struct ReadOptions {
     /// Names for the columns of a plain stream, or a selection of named columns.
     pub columns: Option<Vec<String>>,
+    /// Names among `columns` that a run may lack, because another run of the recording has them.
+    pub optional_columns: HashSet<String>,
     /// Keep the text of each row.
     pub keep_lines: bool,
     /// Options for tables of other programs.
@@ -30,6 +35,34 @@ pub(super) struct StreamTraits {
 }
 
 impl ReadOptions {
+    /// Returns the names that belong to columns of a recording.
+    pub(crate) fn recorded_names(names: Option<&[String]>, recorded: &[Column]) -> HashSet<String> {
+        let is_recorded = |name: &&String| {
+            let bare = bare_name(name);
+            recorded.iter().any(|column| column.name() == bare)
+        };
+        names.unwrap_or_default().iter().filter(is_recorded).cloned().collect()
+    }
+
+    /// Selects columns of a subscribed stream. Later runs may lack them: another run has them.
+    /// Returns no schema if the run has none of the columns.
+    pub(super) fn select(
+        &mut self,
+        columns: &Schema,
+    ) -> Result<(ColumnSelection, Option<Schema>), Disconnect> {
+        let all = || (ColumnSelection::default(), Some(columns.clone()));
+        let Some(names) = &self.columns else { return Ok(all()) };
+        let has = |name: &str| columns.position(bare_name(name)).is_some();
+        let is_wanted = |name: &&String| has(name) || !self.optional_columns.contains(*name);
+        let wanted: Vec<String> = names.iter().filter(is_wanted).cloned().collect();
+        if wanted.is_empty() {
+            return Ok((ColumnSelection::nothing(), None));
+        }
+        let (selection, schema) = ColumnSelection::named(columns, &wanted)?;
+        self.optional_columns.extend(wanted);
+        Ok((selection, Some(schema)))
+    }
+
     /// Returns the warnings about typed options that the first stream does not follow.
     pub(super) fn take_warnings(
         &mut self,

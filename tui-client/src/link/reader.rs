@@ -3,6 +3,7 @@
 mod output;
 mod phase;
 mod plain;
+mod recorded;
 mod unexplained;
 
 use std::borrow::Cow;
@@ -25,6 +26,7 @@ use crate::import::{IMPORT_LINE_MAX, PlainLine, Refusal, RowError};
 pub(super) use output::ResumeState;
 use output::{Output, RowClock};
 use phase::{PendingLine, ReaderPhase};
+use recorded::header_after_cut;
 
 /// Maximum of plain rows and notes that wait for a header. A source that sends more does not wait
 /// for a request.
@@ -216,6 +218,12 @@ impl StreamReader {
     }
 
     fn handle_line(&mut self, line: &str, now: Time) -> Result<(), LineError> {
+        if self.is_unrequested
+            && let Some(at) = header_after_cut(line)
+        {
+            self.output.add_fault(LineError::CutOff);
+            return self.handle_line(&line[at..], now);
+        }
         match Line::parse(line)? {
             Line::Blank => {}
             Line::Note(note) => self.handle_note(note),
@@ -227,7 +235,8 @@ impl StreamReader {
     fn handle_note(&mut self, note: Note) {
         match &note {
             Note::Header(header) => {
-                self.output.resume.begin_stream(header.run);
+                self.output.begin_header(header.run);
+                self.warn_of_pending_rows();
                 // Pending rows are dropped: the answer to the request contains them.
                 // A recording of a plain stream starts with an empty header.
                 let nothing = Header { version: header.version, ..Header::default() };
@@ -236,7 +245,7 @@ impl StreamReader {
             Note::Columns(columns) => self.handle_columns(columns),
             Note::Live => self.output.events.push(Event::Live),
             Note::Skipped { from, to } => {
-                self.output.events.push(Event::Skipped { count: from.count_to(*to) });
+                self.output.skip(from.count_to(*to));
             }
             Note::Error(reason) => self.disconnect = Some(Disconnect::refused(reason.as_str())),
             Note::Bye => self.disconnect = Some(Disconnect::lost("the agent stopped")),
@@ -254,19 +263,23 @@ impl StreamReader {
 
     fn handle_columns(&mut self, columns: &Schema) {
         // Columns without a header are no answer to a request.
-        let header = self.phase.header().cloned();
+        let header = match &self.phase {
+            // The header of another run is missing.
+            ReaderPhase::Subscribed { schema: Some(_), .. } if self.is_unrequested => None,
+            phase => phase.header().cloned(),
+        };
+        self.output.begin_columns(header.as_ref(), columns);
         if header.as_ref().is_none_or(|header| header.run.is_none()) {
             // Without a run, times increase only until the next columns note.
             self.output.resume.last_time = None;
         }
-        let selected = match &self.options.columns {
-            Some(names) => ColumnSelection::named(columns, names),
-            None => Ok((ColumnSelection::default(), columns.clone())),
-        };
-        match selected {
+        match self.options.select(columns) {
             Ok((selection, schema)) => {
                 self.subscribe(header.clone(), Some(columns.clone()));
-                self.announce(header, schema, selection);
+                match schema {
+                    Some(schema) => self.announce(header, schema, selection),
+                    None => self.selection = selection,
+                }
             }
             Err(refusal) => self.disconnect = Some(refusal),
         }
@@ -283,12 +296,23 @@ impl StreamReader {
     fn announce(&mut self, header: Option<Header>, schema: Schema, selection: ColumnSelection) {
         self.selection = selection;
         let stream = Arc::new(StreamInfo { header, schema });
-        self.output.events.push(Event::Stream(stream.clone()));
+        self.output.announce(stream.clone());
         let repeats_lines = self.options.keep_lines && !matches!(self.phase, ReaderPhase::Table(_));
         let is_plain = stream.header.is_none() && stream.schema.stamp() == Stamp::None;
         let repeats_all_columns = repeats_lines && (is_plain || !self.selection.is_all());
         let traits = StreamTraits { takes_requests: !self.is_unrequested, repeats_all_columns };
         self.output.events.extend(self.options.take_warnings(&stream, traits));
+    }
+
+    /// Reports that rows above the header of a recording are left out: their times are not known.
+    fn warn_of_pending_rows(&mut self) {
+        let ReaderPhase::Undecided(pending) = &self.phase else { return };
+        let count = pending.iter().filter(|line| line.field_count().is_some()).count();
+        if self.output.is_recording && count > 0 {
+            let (rows, are) = if count == 1 { ("row", "is") } else { ("rows", "are") };
+            let text = format!("{count} {rows} without a time above the header {are} left out");
+            self.output.events.push(Event::Warning(SafeText::new(&text)));
+        }
     }
 
     fn wait_for_header(&mut self, line: PendingLine) {
@@ -332,6 +356,9 @@ impl StreamReader {
 
     /// Delivers the current row, which has the text `line`.
     fn deliver(&mut self, line: &str, now: Time) -> Result<(), LineError> {
+        if self.selection.is_empty() {
+            return Ok(());
+        }
         self.selection.apply(&mut self.row.values);
         let line = self.options.keep_lines.then(|| match &self.phase {
             ReaderPhase::Table(table) => self.row.to_line(&table.schema).into(),

@@ -1,5 +1,7 @@
 //! Data table: one row per sample, the newest at the bottom.
 
+use std::time::Duration;
+
 use loadline_protocol::{Column, Seq};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -49,11 +51,11 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let store = app.sources.watched().store();
     let crosshair = app.crosshair_index();
     let mark = app.selection.mark.map(|mark| app.sources.sample_index(mark));
+    let interval = app.sources.watched().interval().unwrap_or_default();
     for (place, row) in rows.rows().zip(app.table_rows(rows.height)) {
         match row {
             TableRow::Gap(gap) => {
-                let text = format!("no samples for {}", age_text(gap));
-                put(buf, place, &text, app.theme.faint());
+                put(buf, place, &gap_text(gap, interval), app.theme.faint());
             }
             TableRow::Sample(at) => {
                 let Some(sample) = store.get(at) else { continue };
@@ -66,6 +68,14 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
             }
         }
     }
+}
+
+/// Describes a gap. A gap shorter than two intervals lacks no sample: it lies between two streams.
+fn gap_text(gap: Duration, interval: Duration) -> String {
+    if gap < interval.mul_f64(1.5) {
+        return "another stream".to_owned();
+    }
+    format!("no samples for {}", age_text(gap))
 }
 
 /// Returns the columns that fit: the sequence number, then the metrics from
@@ -231,6 +241,15 @@ fn last_digits(seq: Option<Seq>, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_two_streams_that_follow_each_other_lack_no_sample() {
+        let second = Duration::from_secs(1);
+        assert_eq!(gap_text(Duration::from_millis(23), second), "another stream");
+        assert_eq!(gap_text(second, second), "another stream");
+        assert_eq!(gap_text(2 * second, second), "no samples for 2.0 s");
+        assert_eq!(gap_text(second, Duration::ZERO), "no samples for 1.0 s");
+    }
 
     #[test]
     fn long_sequence_number_shows_its_last_digits() {

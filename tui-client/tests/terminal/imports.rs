@@ -36,6 +36,51 @@ fn check(name: &str, heading: &str, first: &str, count: usize) {
 }
 
 #[test]
+fn columns_of_a_log_go_on_by_name_when_its_heading_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.csv");
+    let log = "time,cpu [%],a\n1763836800,11,1\n1763836801,12,2\n\
+               time,cpu [%],a,b\n1763836802,21,3,71\n\
+               time,b,cpu [%]\n1763836803,72,31\n\
+               time,cpu [%],a\n1763836804,13,5\n";
+    fs::write(&file, log).unwrap();
+    let output = read(file.to_str().unwrap(), &["-o", "csv"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let values: Vec<_> = text.lines().map(|line| line.splitn(5, ',').nth(4).unwrap()).collect();
+    assert_eq!(values, ["cpu,a", "11.0,1.00", "12.0,2.00", "21.0,3.00", "31.0,", "13.0,5.00"]);
+    let check = read(file.to_str().unwrap(), &["--check"]);
+    let check = String::from_utf8(check.stdout).unwrap();
+    let fault = "faults   2, first: column \"b\" begins in the middle and is left out";
+    assert!(check.contains(fault), "{check}");
+}
+
+#[test]
+fn columns_are_selected_from_all_runs_of_a_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs.load").to_str().unwrap().to_owned();
+    let run = |run, columns, row| {
+        let header = format!("# loadline/1 run={run:08x} interval=1s");
+        format!("{header}\n# columns time:s seq {columns}\n{row}\n")
+    };
+    // The second run was appended behind a line that was cut off.
+    let one = run(1, "cpu:% mem:%", "1763836800.000 1 10.0 20.0\n1763836801.000 2 1");
+    let recording = one.trim_end().to_owned() + &run(2, "procs:1", "1763836802.000 1 7");
+    fs::write(&file, recording).unwrap();
+    let values = |columns: &str| {
+        let output = read(&file, &["-o", "csv", "--columns", columns]);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let lines = text.lines().map(|line| line.splitn(5, ',').last().unwrap().to_owned());
+        lines.collect::<Vec<_>>().join(" | ")
+    };
+    let warning = format!("warning: {file}: 1 faulty line skipped");
+    let hint = "hint: run loadline SOURCE --check";
+    assert_eq!(values("procs"), format!("procs | 7.00 | {warning} | {hint}"));
+    assert_eq!(values("cpu,procs"), format!("cpu,procs | 10.0, | ,7.00 | {warning} | {hint}"));
+    let unknown = format!("error: {file}: unknown column \"x\"");
+    assert!(values("x").contains(&unknown), "{}", values("x"));
+}
+
+#[test]
 fn tables_keep_their_columns_values_and_times() {
     check(
         "semicolon-decimal-comma.csv",
@@ -194,13 +239,13 @@ fn an_hour_that_daylight_saving_time_repeats_goes_on_in_order() {
 }
 
 #[test]
-fn units_convert_exactly_and_a_column_may_come_later() {
+fn units_convert_exactly_and_columns_may_change_places() {
     assert_eq!(
         rows_of("time\tmem\n1795885000000\t1.5 GiB\n1795885001000\t512 MiB\n")[1..],
         ["2026-11-28T16:56:40.000Z 1610612736", "2026-11-28T16:56:41.000Z 536870912"]
     );
     assert_eq!(
-        rows_of("time,a,b\n1795885000,1,2\ntime,b,c,a\n1795885002,6,7,5\n")[1..],
+        rows_of("time,a,b\n1795885000,1,2\ntime,b,a\n1795885002,6,5\n")[1..],
         ["2026-11-28T16:56:40.000Z 1.00 2.00", "2026-11-28T16:56:42.000Z 5.00 6.00"]
     );
 }

@@ -1,10 +1,12 @@
 //! Output of a reader: events in order, with each sample once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{LineError, Resume, Row, RunId, SafeText, Schema, Time};
+use loadline_protocol::{Header, LineError, Resume, Row, RunId, SafeText, Schema, Time};
 
-use crate::event::{Event, Rows, Sample};
+use super::recorded::RecordedRows;
+use crate::event::{Event, Rows, Sample, StreamInfo};
 
 /// Maximum lead of plain rows over the clock: 1 s. Rows of one burst are 1 ms apart; rows beyond
 /// the lead are skipped and reported.
@@ -19,6 +21,10 @@ pub(super) struct Output {
     pub(super) clock: RowClock,
     /// True for a recording: a row's time of receipt is its timestamp.
     pub(super) is_recording: bool,
+    recorded: RecordedRows,
+    /// Stream of a recording without rows so far. A columns note that was cut off has wrong names,
+    /// but no rows.
+    begun: Option<Arc<StreamInfo>>,
     faults: u64,
     first_fault: Option<SafeText>,
     last_fault: Option<LineError>,
@@ -27,6 +33,32 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Notes a header.
+    pub(super) fn begin_header(&mut self, run: Option<RunId>) {
+        self.resume.begin_stream(run.filter(|_| !self.is_recording));
+    }
+
+    /// Notes the columns of the rows that follow.
+    pub(super) fn begin_columns(&mut self, header: Option<&Header>, columns: &Schema) {
+        if self.is_recording {
+            self.recorded.begin(header, columns);
+        }
+    }
+
+    /// Announces a stream; that of a recording with its first row.
+    pub(super) fn announce(&mut self, stream: Arc<StreamInfo>) {
+        if self.is_recording {
+            self.begun = Some(stream);
+        } else {
+            self.events.push(Event::Stream(stream));
+        }
+    }
+
+    pub(super) fn skip(&mut self, count: u64) {
+        self.recorded.skip();
+        self.events.push(Event::Skipped { count });
+    }
+
     /// Delivers a row, unless it was delivered before or is too far ahead of the clock.
     ///
     /// # Errors
@@ -38,6 +70,9 @@ impl Output {
         line: Option<&str>,
         now: Time,
     ) -> Result<(), LineError> {
+        if !self.recorded.add(row.seq) {
+            return Ok(());
+        }
         let time = if let Some(time) = row.time {
             let position = run.zip(row.seq).map(|(run, seq)| Resume { run, seq });
             if !self.resume.advance(time, position)? {
@@ -52,6 +87,7 @@ impl Output {
             return Ok(());
         };
         self.report_losses();
+        self.events.extend(self.begun.take().map(Event::Stream));
         let received = if self.is_recording { time } else { now };
         self.resume.last_received = Some(received);
         let sample = Sample { time, seq: row.seq, received, values: &row.values, line };

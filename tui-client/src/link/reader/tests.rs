@@ -334,7 +334,85 @@ fn rows_of_a_file_have_their_own_times_or_even_ones() {
     );
     // The first row was sent before the request arrived.
     let late_header = format!("1 2\n{HEADER}1.000 7 1 2\n");
-    assert_eq!(read_recording(&late_header, None).0, "stream(time:s seq a b) 1000#7=[1.0, 2.0]");
+    let left_out = "<1 row without a time above the header is left out>";
+    let expected = format!("{left_out} stream(time:s seq a b) 1000#7=[1.0, 2.0]");
+    assert_eq!(read_recording(&late_header, None).0, expected);
+}
+
+/// Header of a run with an interval and one column.
+fn run_header(run: u32, interval: &str, column: &str) -> String {
+    format!("# loadline/1 run={run:08x} interval={interval}\n# columns time:s seq {column}\n")
+}
+
+fn recorded(text: &str) -> String {
+    read_recording(text, None).0
+}
+
+#[test]
+fn a_run_that_is_recorded_again_hides_no_row_and_repeats_none() {
+    let again = |interval, column| {
+        let first = run_header(1, "2s", "a");
+        let second = run_header(1, interval, column);
+        recorded(&format!("{first}2.0 2 2\n4.0 4 4\n{second}1.0 1 1\n2.0 2 2\n4.0 4 4\n5.0 5 5\n"))
+    };
+    let first = "stream(time:s seq a) 2000#2=[2.0] 4000#4=[4.0] stream(time:s seq ";
+    // A longer history has older rows.
+    assert_eq!(again("2s", "a"), format!("{first}a) 1000#1=[1.0] 5000#5=[5.0]"));
+    let all = "1000#1=[1.0] 2000#2=[2.0] 4000#4=[4.0] 5000#5=[5.0]";
+    assert_eq!(again("2s", "b"), format!("{first}b) {all}"));
+    assert_eq!(again("1s", "a"), format!("{first}a) {all}"));
+    let header = run_header(1, "1s", "a");
+    let skipped =
+        format!("{header}1 1 1\n# skipped from=2 to=3\n4 4 4\n{header}1 1 1\n2 2 2\n3 3 3\n");
+    let expected = "stream(time:s seq a) 1000#1=[1.0] skipped(2) 4000#4=[4.0] \
+                    stream(time:s seq a) 2000#2=[2.0] 3000#3=[3.0]";
+    assert_eq!(recorded(&skipped), expected);
+}
+
+#[test]
+fn a_run_behind_a_line_that_was_cut_off_is_read() {
+    let (one, two) = (run_header(1, "1s", "a"), run_header(2, "1s", "b"));
+    let expected = "stream(time:s seq a) 1000#1=[1.0] faults(1) stream(time:s seq b) 1000#1=[7.0]";
+    for cut in ["2.0 2 5", "2.0", "# agent cpu=0.0", "# loadline/1 run=0000", "# loadl", "x"] {
+        let file = format!("{one}1.0 1 1\n{cut}{two}1.0 1 7\n");
+        assert_eq!(recorded(&file), expected, "{cut}");
+    }
+    // Half a name is no column.
+    for cut in ["# columns time:s seq lo", "# columns time:s seq lo\n"] {
+        let file = format!("{one}1.0 1 1\n{}{cut}{two}1.0 1 7\n", "# loadline/1 run=00000003\n");
+        let expected =
+            if cut.ends_with('\n') { expected.replace("faults(1) ", "") } else { expected.into() };
+        assert_eq!(recorded(&file), expected, "{cut}");
+    }
+    // The header itself is missing: times and sequence numbers begin again.
+    let headless = format!("{one}5.0 9 1\n# columns time:s seq b\n1.0 1 7\n");
+    let expected = "stream(time:s seq a) 5000#9=[1.0] plain(time:s seq b) 1000#1=[7.0]";
+    assert_eq!(recorded(&headless), expected);
+}
+
+#[test]
+fn columns_are_selected_from_each_run_that_has_them() {
+    let (one, two, three) =
+        (run_header(1, "1s", "a b"), run_header(2, "1s", "b"), run_header(3, "1s", "c"));
+    let file = format!("{one}1 1 1 2\n{two}2 1 3\n{three}3 1 4\n");
+    let selected = |names: &str, recorded: &str| {
+        let names: Vec<String> = names.split(',').map(str::to_owned).collect();
+        let optional_columns = recorded.split(',').map(str::to_owned).collect();
+        let options =
+            ReadOptions { columns: Some(names), optional_columns, ..ReadOptions::default() };
+        let (first, step) = (Time::from_millis(1000), Duration::from_secs(1));
+        let mut case = Case::reading(StreamReader::for_recording(options, first, step));
+        let end = case.feed(&file).map(|end| end.reason.to_string());
+        let events = case.events().iter().map(short).collect::<Vec<_>>().join(" ");
+        end.unwrap_or(events)
+    };
+    let a = "stream(time:s seq a) 1000#1=[1.0]";
+    assert_eq!(selected("a", "a"), a);
+    assert_eq!(selected("c", "c"), "stream(time:s seq c) 3000#1=[4.0]");
+    assert_eq!(selected("c,a", "a,c"), format!("{a} stream(time:s seq c) 3000#1=[4.0]"));
+    // An earlier run has had the column.
+    assert_eq!(selected("a", ""), a);
+    assert_eq!(selected("a,x", "a"), "unknown column \"x\"; available: a, b");
 }
 
 #[test]
