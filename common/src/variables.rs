@@ -65,7 +65,7 @@ pub fn unknown_variables(
 ) -> Vec<String> {
     let names = names.map(|name| name.to_string_lossy().into_owned());
     let is_unknown = |name: &String| {
-        // A name in lower case is a mistake too: the system tells `loadline_window` apart.
+        // A name in lower case is a mistake too: the system distinguishes cases.
         let begins = |with: &str| name.to_ascii_uppercase().starts_with(with);
         begins(prefix) && !begins(TEST_PREFIX) && !known.contains(name)
     };

@@ -1,17 +1,14 @@
 //! The program: from settings to sources, and to a screen, rows or a report.
 
 use std::collections::{HashMap, HashSet};
-use std::future::poll_fn;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::task::Poll;
 
 use anyhow::Context as _;
 use loadline_agent::Clock;
 use loadline_common::{error_text, warning_text};
 use loadline_protocol::{COLUMNS_MAX, Column, Time, sanitize};
 use ratatui::layout::Size;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::app::{App, ScreenSettings, WindowEnd};
@@ -91,7 +88,7 @@ struct Opened {
 }
 
 async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
-    let mut stop = signals()?;
+    let mut stop = run::signals()?;
     let opened = tokio::select! {
         opened = open(&mut settings) => opened?,
         () = &mut stop => return Ok(()),
@@ -403,15 +400,4 @@ async fn write(job: Job, events: Events, stop: impl Future<Output = ()>) -> anyh
     warn(summary.skipped, "row", "");
     warn(summary.faults, "faulty line", "\nhint: run loadline SOURCE --check");
     Ok(())
-}
-
-/// Returns a future that resolves on SIGINT, SIGTERM or SIGHUP.
-fn signals() -> anyhow::Result<impl Future<Output = ()> + Unpin> {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let signals = kinds.into_iter().map(signal).collect::<Result<Vec<_>, _>>();
-    let mut signals = signals.context("cannot install signal handlers")?;
-    Ok(poll_fn(move |context| {
-        let is_received = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-        if is_received { Poll::Ready(()) } else { Poll::Pending }
-    }))
 }

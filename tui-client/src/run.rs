@@ -348,3 +348,16 @@ impl FrameSchedule {
         }
     }
 }
+
+/// Returns a future that resolves on SIGINT, SIGTERM or SIGHUP.
+pub(crate) fn signals() -> anyhow::Result<impl Future<Output = ()> + Unpin> {
+    use anyhow::Context as _;
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let signals = kinds.into_iter().map(signal).collect::<Result<Vec<_>, _>>();
+    let mut signals = signals.context("cannot install signal handlers")?;
+    Ok(std::future::poll_fn(move |context| {
+        let is_received = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if is_received { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    }))
+}

@@ -154,7 +154,7 @@ fn no_effect(options: &[&str]) -> Option<String> {
 
 fn refused_interval(source: &str, asked: Duration, granted: Option<Duration>) -> Option<String> {
     let Some(granted) = granted else {
-        return Some(format!("{source} tells no interval: --interval may have no effect"));
+        return Some(format!("{source} announces no interval: --interval may have no effect"));
     };
     let (wanted, granted_text) = (DurationText(asked), DurationText(granted));
     (asked != granted)

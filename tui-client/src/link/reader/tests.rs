@@ -599,7 +599,7 @@ fn typed_options_that_a_source_does_not_follow_are_warned_about_once() {
     assert_eq!(agent("1000ms"), [times, "web-1 grants an interval of 1s, not 10ms"]);
     assert_eq!(agent("10ms"), [times]);
     let silent = "# loadline/1 run=00000001\n# columns time:s seq a\n9 1 1\n";
-    let unknown = "web-1 tells no interval: --interval may have no effect";
+    let unknown = "web-1 announces no interval: --interval may have no effect";
     assert_eq!(warnings(StreamReader::new(options()), silent), [times, unknown]);
     let plain = warnings(StreamReader::new(options()), "1 2\n");
     let unanswered = "web-1 answers no request: --interval and --history have no effect, and --from \
