@@ -64,7 +64,7 @@ fn columns_are_selected_from_all_runs_of_a_recording() {
     };
     // The second run was appended behind a line that was cut off.
     let one = run(1, "cpu:% mem:%", "1763836800.000 1 10.0 20.0\n1763836801.000 2 1");
-    let recording = one.trim_end().to_owned() + &run(2, "procs:1", "1763836802.000 1 7");
+    let recording = one.trim_end().to_owned() + &run(2, "procs", "1763836802.000 1 7");
     fs::write(&file, recording).unwrap();
     let values = |columns: &str| {
         let output = read(&file, &["-o", "csv", "--columns", columns]);
