@@ -42,11 +42,20 @@ const BATCH_MAX: usize = 256;
 /// Time that the first frame waits for the history: 250 ms.
 const FIRST_FRAME_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Time that the program may take to end after its terminal is gone: 300 ms.
+/// Time that the program may take to end after its terminal is gone, and for its last message: 300 ms.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Time to wait for SIGCONT after SIGTSTP: 500 ms. Without a shell, the stop may never happen.
 const SUSPEND_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Ends the program after a grace period: a terminal that is not read may block its last message, and
+/// signals are no longer handled.
+pub(crate) fn exit_in_time(code: i32) {
+    std::thread::spawn(move || {
+        std::thread::sleep(EXIT_TIMEOUT);
+        std::process::exit(code);
+    });
+}
 
 /// Returns a receiver that resolves when the terminal is gone, with or without SIGHUP. A thread
 /// polls the descriptor: the reader of keys would miss the hangup, or spin on it.

@@ -12,7 +12,7 @@ use crossterm::terminal::{
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::terminal_writer;
+use super::{exit_in_time, terminal_writer};
 use crate::app::App;
 use crate::canvas::Canvas;
 use crate::view;
@@ -114,6 +114,7 @@ pub fn exit_on_panic() {
         if crossterm::terminal::is_raw_mode_enabled().unwrap_or(true) {
             TerminalScreen::leave();
         }
+        exit_in_time(1);
         report(info);
         std::process::exit(1);
     }));
