@@ -30,7 +30,7 @@ CPU_MAX = 10
 # Growth of the memory of a program during the minute.
 GROWTH_MAX = 32 * 1024 * 1024
 
-# Frames after the minute: the newest state, and its age. The frames of all rows would be ten times as many.
+# Frames of the buffers and of the second after the minute. The frames of all rows would be ten times as many.
 FRAMES_MAX = 60
 
 END_OF_FRAME = b"\x1b[?2026l"
@@ -126,14 +126,15 @@ def watch(programs: Programs, folder: Path) -> str:
         ]
         arguments = in_table.address, "-o", "table", "--record", str(paths["table"])
         table = stack.enter_context(screen(programs.client, *arguments))
-        time.sleep(2)
         terminals = [*charts, table]
+        for terminal in terminals:
+            terminal.wait_for("LIVE" if terminal in charts else f"{FIRST}.0")
         before = [usage(terminal) for terminal in terminals]
         # Redraws fill the buffers. Nothing reads the terminals until all rows are sent.
         while any(server.is_alive() for server in (on_screen, in_table, first, second)):
             for terminal in charts:
                 terminal.type(CTRL_L)
-            time.sleep(0.5)
+            time.sleep(0.2)
         check_usage(before, terminals)
         late = max(
             on_screen.check_times(times_of(paths["screen"])),
@@ -145,9 +146,10 @@ def watch(programs: Programs, folder: Path) -> str:
         for terminal in charts:
             frames = read_for(terminal, 1).count(END_OF_FRAME)
             assert 0 < frames < FRAMES_MAX, f"{frames} frames after the minute"
+            assert "LIVE" in terminal.text() or "RECONNECTING" in terminal.text(), terminal.text()
         # Of several sources, each has its rows with their times.
         several = charts[2]
-        for server, keys in ((first, "\rdd"), (second, "n")):
+        for server, keys in ((first, "\rd"), (second, "n")):
             several.type(keys)
             read_for(several, 1)
             shown = times_in_table(several.text())
