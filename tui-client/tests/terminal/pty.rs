@@ -120,7 +120,7 @@ fn a_panic_in_a_task_restores_the_terminal() {
     if let Some(child) = std::env::var_os(CHILD) {
         if child == BLOCKED {
             // More than the system's buffers take.
-            std::thread::spawn(|| std::io::stdout().write_all(&[b'.'; 30_000]));
+            std::thread::spawn(|| std::io::stdout().write_all(&vec![b'.'; 30_000]));
         }
         panic_in_a_task();
     }
