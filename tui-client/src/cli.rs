@@ -221,7 +221,7 @@ impl OutputDevice {
 
 /// Warning if the table replaces the charts on a terminal.
 const TABLE_WARNING: &str =
-    "no charts, because TERM is unset, dumb or unknown; rows follow as a table";
+    "no charts, because TERM is unset or of a terminal without them; rows follow as a table";
 
 /// Resolves the given sources; this machine if there are none.
 fn resolve_sources(args: &Args, names: &SourceNames) -> Result<Vec<ResolvedSource>, String> {

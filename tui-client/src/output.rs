@@ -4,6 +4,7 @@ mod columns;
 mod connect_error;
 mod csv;
 mod json;
+mod output_queue;
 mod progress;
 mod raw;
 mod table;
@@ -19,12 +20,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::column_union::ColumnUnion;
 use crate::event::{Event, Rows, StreamInfo};
-use crate::link::{Events, write};
+use crate::link::Events;
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
 
 use columns::{OutputRow, OutputStream};
 pub(crate) use connect_error::connect_error;
+use output_queue::OutputQueue;
 pub use progress::ProgressLine;
 
 /// Output format.
@@ -110,56 +112,39 @@ const BATCH_MAX: usize = 64;
 pub async fn run(
     job: &Job,
     mut events: Events,
-    mut out: impl AsyncWrite + Unpin,
+    out: impl AsyncWrite + Unpin,
     mut progress: ProgressLine<impl Write, impl FnMut(&str)>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Summary> {
     let mut writer = OutputWriter::new(job);
+    let mut queue = OutputQueue::new(out);
     let begin_at = Instant::now() + BEGIN_TIMEOUT;
     let mut batch = Vec::with_capacity(BATCH_MAX);
+    let (mut is_complete, mut result) = (false, Ok(()));
     tokio::pin!(stop);
-    loop {
+    while !(is_complete && queue.is_empty()) {
         // Until the output begins, rows of sources whose columns are known stay in their channels.
         let is_wanted = |source: usize| writer.has_begun || writer.sources[source].stream.is_none();
         let batch_max = if writer.has_begun { BATCH_MAX } else { 1 };
+        let receives = !is_complete && !queue.is_full();
         tokio::select! {
-            count = events.receive(&mut batch, batch_max, is_wanted) => match count {
+            count = events.receive(&mut batch, batch_max, is_wanted), if receives => match count {
                 0 if writer.can_begin() => writer.begin(),
-                0 => return Ok(writer.summary),
-                _ => {}
+                0 => is_complete = true,
+                _ => result = writer.write_events(&mut batch, &mut progress),
             },
             // `async` creates the timer only if the branch is enabled.
             () = async { sleep_until(begin_at).await }, if writer.can_begin() => writer.begin(),
-            () = &mut stop => return Ok(writer.summary),
-        };
-        for (source, event) in batch.drain(..) {
-            if let Event::ReadProgress(percent) = event {
-                progress.show(&job.sources[source], percent);
-            }
-            if let Some(message) = writer.observe(source, &event)? {
-                progress.message(&message);
-            }
-            if let Some(message) = writer.write_event(source, &event) {
-                progress.message(&message);
-            }
-        }
-        if !writer.text.is_empty() {
-            let written = tokio::select! {
-                written = write(&mut out, &writer.text) => written,
-                () = &mut stop => return Ok(writer.summary),
-            };
-            match written {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    return Ok(writer.summary);
-                }
+            written = queue.write(), if !queue.is_empty() => match written {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
                 written => written.context("cannot write to standard output")?,
-            }
-            writer.text.clear();
+            },
+            () = &mut stop => break,
         }
-        if writer.has_ended() || job.count.is_some_and(|count| writer.rows >= count) {
-            return Ok(writer.summary);
-        }
+        queue.push(&mut writer.text);
+        is_complete |= result.is_err() || writer.is_complete();
     }
+    result.map(|()| writer.summary)
 }
 
 struct OutputWriter<'a> {
@@ -229,6 +214,26 @@ impl OutputWriter<'_> {
             text: String::new(),
             summary: Summary::default(),
         }
+    }
+
+    /// Passes events to the output, and their messages to people. Fails as [`observe`](Self::observe) does.
+    fn write_events(
+        &mut self,
+        events: &mut Vec<(usize, Event)>,
+        progress: &mut ProgressLine<impl Write, impl FnMut(&str)>,
+    ) -> anyhow::Result<()> {
+        for (source, event) in events.drain(..) {
+            if let Event::ReadProgress(percent) = event {
+                progress.show(&self.job.sources[source], percent);
+            }
+            if let Some(message) = self.observe(source, &event)? {
+                progress.message(&message);
+            }
+            if let Some(message) = self.write_event(source, &event) {
+                progress.message(&message);
+            }
+        }
+        Ok(())
     }
 
     /// Updates the state of a source. Returns the message about the event, if there is one. Fails if
@@ -308,6 +313,11 @@ impl OutputWriter<'_> {
             bail!(what);
         }
         Ok((!is_reported).then_some(what))
+    }
+
+    /// Returns whether all requested rows are formatted, or all sources have ended.
+    fn is_complete(&self) -> bool {
+        self.has_ended() || self.job.count.is_some_and(|count| self.rows >= count)
     }
 
     /// Returns whether all sources have ended.

@@ -58,6 +58,7 @@ pub fn run_program() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            run::exit_in_time(1);
             print_error(&format!("{error:#}"));
             ExitCode::FAILURE
         }

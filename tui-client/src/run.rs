@@ -17,7 +17,8 @@ use futures_util::StreamExt as _;
 use loadline_agent::Clock;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::process::{Signal, kill_current_process_group};
+use rustix::process::{Signal, getpgrp, kill_current_process_group};
+use rustix::termios::tcgetpgrp;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -42,11 +43,20 @@ const BATCH_MAX: usize = 256;
 /// Time that the first frame waits for the history: 250 ms.
 const FIRST_FRAME_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Time that the program may take to end after its terminal is gone: 300 ms.
+/// Time that the program may take to end after its terminal is gone, and for its last message: 300 ms.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Time to wait for SIGCONT after SIGTSTP: 500 ms. Without a shell, the stop may never happen.
 const SUSPEND_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Ends the program after a grace period: a terminal that is not read may block its last message, and
+/// signals are no longer handled.
+pub(crate) fn exit_in_time(code: i32) {
+    std::thread::spawn(move || {
+        std::thread::sleep(EXIT_TIMEOUT);
+        std::process::exit(code);
+    });
+}
 
 /// Returns a receiver that resolves when the terminal is gone, with or without SIGHUP. A thread
 /// polls the descriptor: the reader of keys would miss the hangup, or spin on it.
@@ -227,7 +237,7 @@ async fn handle_flow(
         Flow::Continue => {}
         Flow::Quit => return Ok(ControlFlow::Break(None)),
         Flow::Redraw => screen.clear(),
-        Flow::Suspend => suspend(screen, &mut inputs.resumed).await?,
+        Flow::Suspend => return suspend(screen, &mut inputs.resumed, stop).await,
         Flow::RequestInterval { source, interval } => {
             // An error means that the link has ended; an event reports that.
             let _ = handles[source].0.send(Some(interval));
@@ -266,14 +276,28 @@ async fn lend_terminal(
     }
 }
 
-/// Restores the terminal and stops the program until SIGCONT.
-async fn suspend(screen: &mut TerminalScreen, resumed: &mut SignalStream) -> io::Result<()> {
+/// Restores the terminal and stops the program until SIGCONT in the foreground. Breaks on `stop`.
+async fn suspend(
+    screen: &mut TerminalScreen,
+    resumed: &mut SignalStream,
+    mut stop: impl Future<Output = ()> + Unpin,
+) -> io::Result<ControlFlow<Option<String>>> {
     TerminalScreen::leave();
-    // Stop the whole job: a parent such as `cargo run` belongs to it.
-    kill_current_process_group(Signal::TSTP)?;
-    // The signal may reach another thread first. Without job control, the program does not stop.
-    let _ = timeout(SUSPEND_TIMEOUT, resumed.recv()).await;
-    screen.enter()
+    loop {
+        // Stop the whole job: a parent such as `cargo run` belongs to it.
+        kill_current_process_group(Signal::TSTP)?;
+        tokio::select! {
+            biased;
+            // A shell that ends a stopped job continues it, too.
+            () = &mut stop => return Ok(ControlFlow::Break(None)),
+            // The signal may reach another thread first. Without job control, the program does not stop.
+            _ = timeout(SUSPEND_TIMEOUT, resumed.recv()) => {}
+        }
+        // After `bg`, setting up the terminal would stop the program where no signal ends it.
+        if tcgetpgrp(io::stdout()).is_ok_and(|foreground| foreground == getpgrp()) {
+            return screen.enter().map(ControlFlow::Continue);
+        }
+    }
 }
 
 /// Returns the message with the present size of the terminal.

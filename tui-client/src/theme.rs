@@ -74,6 +74,17 @@ const PATTERN_SYMBOLS: [char; 3] = ['━', '╍', '┅'];
 /// First parts of `TERM` on terminals without glyphs for braille and blocks.
 const CONSOLES: [&str; 7] = ["linux", "cons25", "wsvt25", "pccon", "sun", "ansi", "pcansi"];
 
+/// First parts of `TERM` on terminals that cannot move their cursor, or not as ANSI terminals do.
+const TEXT_TERMINALS: [&str; 22] = [
+    "", "unknown", "dumb", "dialup", "network", "lpr", "glasstty", "vanilla", "9term", "tty33",
+    "tty37", "tty43", "vt50", "vt52", "adm3", "adm3a", "adm5", "h19", "tvi910", "tvi925", "wy50",
+    "wy60",
+];
+
+/// `TERM` of terminals without colours whose name does not say so.
+const MONOCHROME_TERMINALS: [&str; 8] =
+    ["sun", "mach", "eterm", "wsvt25m", "rxvt-basic", "xterm-old", "xterm-r5", "xterm-r6"];
+
 /// Characters of axes and rules.
 pub(crate) struct Symbols {
     pub(crate) horizontal: char,
@@ -116,7 +127,7 @@ impl Theme {
         Theme {
             palette: palette.unwrap_or_default(),
             depth: if is_true { ColourDepth::Truecolor } else { ColourDepth::Sixteen },
-            has_colour: colour.unwrap_or(true),
+            has_colour: colour.unwrap_or(!lacks_colour(&term)),
             ascii: !utf8 || lacks_braille(&term),
             utf8,
             overrides: Colours::NONE,
@@ -303,15 +314,29 @@ fn is_utf8(locale: &str) -> bool {
 /// Linux (also as `screen.linux`) and of the BSDs, and terminals older than UTF-8.
 fn lacks_braille(term: &str) -> bool {
     let name = term.strip_prefix("screen.").unwrap_or(term);
-    // `vt220`, but not `vte`.
-    let model = name.strip_prefix("vt").unwrap_or_default();
-    CONSOLES.iter().any(|console| name.starts_with(console))
-        || model.starts_with(|first: char| first.is_ascii_digit())
+    CONSOLES.iter().any(|console| name.starts_with(console)) || is_vt(name)
 }
 
-/// Returns whether a terminal of the type `TERM` cannot move its cursor, or is not known.
+/// Returns whether a terminal of the type `TERM` has no colours. The terminals of DEC have none, but
+/// `vt220-color` is a program with such keys.
+fn lacks_colour(term: &str) -> bool {
+    let name = term.strip_prefix("screen.").unwrap_or(term);
+    let is_named_mono = name.ends_with("-m") || name.ends_with("-mono");
+    is_named_mono
+        || MONOCHROME_TERMINALS.contains(&name)
+        || (is_vt(name) && !name.contains("color"))
+}
+
+/// Returns whether a name is a type of DEC, such as `vt220`, but not `vte`.
+fn is_vt(name: &str) -> bool {
+    let model = name.strip_prefix("vt").unwrap_or_default();
+    model.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Returns whether a terminal of the type `TERM` cannot show a screen, or is not known.
 pub(crate) fn is_text_only(term: &str) -> bool {
-    term.is_empty() || term == "unknown" || term == "dumb" || term.starts_with("dumb-")
+    let name = term.split('-').next().unwrap_or_default();
+    TEXT_TERMINALS.contains(&name)
 }
 
 fn fg(colour: Option<Color>) -> Style {
@@ -388,11 +413,38 @@ mod tests {
 
     #[test]
     fn a_terminal_of_a_missing_or_dumb_type_shows_text_only() {
-        for term in ["", "dumb", "dumb-emacs-ansi", "unknown"] {
+        for term in
+            ["", "dumb", "dumb-emacs-ansi", "unknown", "network", "vt52", "wy60-25", "adm3a"]
+        {
             assert!(is_text_only(term), "{term}");
         }
-        for term in ["linux", "vt220", "xterm-256color", "screen", "tmux", "foot", "eterm-color"] {
+        for term in
+            ["linux", "vt220", "xterm-256color", "screen", "tmux", "foot", "eterm-color", "vt520"]
+        {
             assert!(!is_text_only(term), "{term}");
+        }
+    }
+
+    #[test]
+    fn a_monochrome_terminal_has_no_colours_unless_they_are_forced() {
+        for (term, has_colour) in [
+            ("vt100", false),
+            ("vt220-w", false),
+            ("screen.vt220", false),
+            ("xterm-mono", false),
+            ("rxvt-m", false),
+            ("linux-m", false),
+            ("sun", false),
+            ("vt220-color", true),
+            ("linux", true),
+            ("xterm", true),
+            ("sun-color", true),
+            ("screen.xterm-256color", true),
+            ("", true),
+        ] {
+            let variable = |name: &str| (name == "TERM").then(|| term.to_owned());
+            assert_eq!(Theme::detect(None, None, variable).has_colour, has_colour, "{term}");
+            assert!(Theme::detect(Some(true), None, variable).has_colour, "{term}");
         }
     }
 

@@ -74,7 +74,7 @@ pub(super) fn check_settings(
     let unfit_output = match terminals.output {
         OutputDevice::Redirected => Some("standard output is not a terminal; "),
         OutputDevice::TextTerminal => {
-            Some("no charts, because TERM is unset, dumb or unknown; set TERM, or ")
+            Some("no charts, because TERM is unset or of a terminal without them; set TERM, or ")
         }
         OutputDevice::Screen => None,
     };

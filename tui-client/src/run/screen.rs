@@ -7,12 +7,12 @@ use crossterm::queue;
 use crossterm::style::Print;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
+    disable_raw_mode, enable_raw_mode, is_raw_mode_enabled,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::terminal_writer;
+use super::{exit_in_time, terminal_writer};
 use crate::app::App;
 use crate::canvas::Canvas;
 use crate::view;
@@ -102,7 +102,10 @@ impl TerminalScreen {
 
 impl Drop for TerminalScreen {
     fn drop(&mut self) {
-        TerminalScreen::leave();
+        // A suspended program has left already, and the terminal belongs to the shell.
+        if is_raw_mode_enabled().unwrap_or(true) {
+            TerminalScreen::leave();
+        }
     }
 }
 
@@ -111,9 +114,10 @@ impl Drop for TerminalScreen {
 pub fn exit_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if crossterm::terminal::is_raw_mode_enabled().unwrap_or(true) {
+        if is_raw_mode_enabled().unwrap_or(true) {
             TerminalScreen::leave();
         }
+        exit_in_time(1);
         report(info);
         std::process::exit(1);
     }));

@@ -72,14 +72,20 @@ struct Recorded {
 
 impl Recorded {
     fn start() -> Recorded {
+        let recorded = Recorded::run(&[]);
+        recorded.terminal.wait_for_text("LIVE");
+        recorded
+    }
+
+    fn run(arguments: &[&str]) -> Recorded {
         let folder = tempfile::tempdir().unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
         let (address, sent) = serve_rows();
         command.args([&address.to_string(), "--record"]);
         command.arg(folder.path().join("rows.load"));
+        command.args(arguments);
         let size = PtySize { rows: 60, cols: 200, pixel_width: 0, pixel_height: 0 };
         let terminal = PtyTerminal::run_sized(size, command);
-        terminal.wait_for_text("LIVE");
         Recorded { terminal, sent, folder }
     }
 
@@ -107,6 +113,22 @@ impl Recorded {
         drop(unread);
     }
 
+    /// Asserts that all rows are recorded, those after the first `before` with their times.
+    fn check_rows(&self, before: usize) -> usize {
+        let rows = self.rows();
+        assert!(
+            rows.iter().map(|(_, number)| *number).eq(0..rows.len()),
+            "rows are missing: {rows:?}"
+        );
+        let sent = self.sent.lock().unwrap();
+        let mut errors: Vec<u64> =
+            rows[before..].iter().map(|(time, number)| time.abs_diff(sent[*number])).collect();
+        errors.sort_unstable();
+        // This machine may be busy with other work, but not for most of the rows.
+        assert!(errors[errors.len() / 2] <= 20 && errors[errors.len() - 1] < 1000, "{errors:?}");
+        rows.len()
+    }
+
     fn frames(&self) -> usize {
         let output = self.terminal.output.lock().unwrap();
         output.bytes.windows(END_OF_FRAME.len()).filter(|bytes| *bytes == END_OF_FRAME).count()
@@ -118,21 +140,32 @@ fn while_the_terminal_is_not_read_rows_are_recorded_with_their_times() {
     let mut recorded = Recorded::start();
     let (frames_before, rows_before) = (recorded.frames(), recorded.rows().len());
     recorded.blocked(|recorded| recorded.wait_for_rows(BLOCKED_ROWS));
-    let rows = recorded.rows();
-    assert!(rows.iter().map(|(_, number)| *number).eq(0..rows.len()), "rows are missing: {rows:?}");
-    let sent = recorded.sent.lock().unwrap().clone();
-    let mut errors: Vec<u64> =
-        rows[rows_before..].iter().map(|(time, number)| time.abs_diff(sent[*number])).collect();
-    errors.sort_unstable();
-    // This machine may be busy with other work, but not for most of the rows.
-    assert!(errors[errors.len() / 2] <= 20 && errors[errors.len() - 1] < 1000, "{errors:?}");
+    let rows = recorded.check_rows(rows_before);
     // The newest state is drawn at once, without the frames in between.
     recorded.terminal.press("d");
-    let newest = format!(" {}.0 ", FIRST_FREQUENCY + rows.len());
+    let newest = format!(" {}.0 ", FIRST_FREQUENCY + rows);
     recorded.terminal.wait_for("the newest row", |screen| screen.contains(&newest));
     let frames = recorded.frames() - frames_before;
     assert!(frames < BLOCKED_ROWS / 2, "{frames} frames");
     assert_restored(&recorded.terminal.quit());
+}
+
+#[test]
+fn while_a_table_is_not_read_rows_are_recorded_with_their_times() {
+    // More rows than wait in all buffers of the system and between the tasks.
+    const ROWS: usize = 350;
+    let mut recorded = Recorded::run(&["-o", "table"]);
+    recorded.wait_for_rows(1);
+    recorded.blocked(|recorded| recorded.wait_for_rows(ROWS));
+    let rows = recorded.check_rows(0);
+    let newest = format!(" {}.0 ", FIRST_FREQUENCY + rows);
+    recorded.terminal.wait_for("the newest row", |screen| screen.contains(&newest));
+    recorded.terminal.press("\x03");
+    let (status, written) = recorded.terminal.wait_for_end();
+    assert!(status.success(), "{status:?}");
+    for number in 0..rows {
+        assert!(written.contains(&format!(" {}.0 ", FIRST_FREQUENCY + number)), "row {number}");
+    }
 }
 
 /// Asserts that the program ends while its terminal is not read, and restores the terminal.
@@ -149,8 +182,10 @@ fn check_end(end: impl FnOnce(&mut PtyTerminal)) {
 }
 
 #[test]
-fn ctrl_c_ends_the_program_while_the_terminal_is_not_read() {
-    check_end(|terminal| terminal.press("\x03"));
+fn keys_end_the_program_while_the_terminal_is_not_read() {
+    for key in ["q", "\x03"] {
+        check_end(|terminal| terminal.press(key));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The program in a real pseudo-terminal, with sources over real sockets.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use loadline_protocol::Time;
 use portable_pty::CommandBuilder;
 use ratatui::layout::Size;
 
-use crate::stage::{PtyTerminal, TestAgent};
+use crate::stage::{PtyTerminal, TestAgent, wait_until};
 
 const LEAVE_ALTERNATE_SCREEN: &str = "\x1b[?1049l";
 const SHOW_CURSOR: &str = "\x1b[?25h";
@@ -112,15 +112,34 @@ fn a_signal_restores_the_terminal() {
 /// Environment variable of the child process of the next test.
 const CHILD: &str = "LOADLINE_TEST_PANICS";
 
+/// Contents of [`CHILD`] if the terminal is not read.
+const BLOCKED: &str = "blocked";
+
 #[test]
 fn a_panic_in_a_task_restores_the_terminal() {
-    if std::env::var_os(CHILD).is_some() {
+    if let Some(child) = std::env::var_os(CHILD) {
+        if child == BLOCKED {
+            // More than the system's buffers take.
+            std::thread::spawn(|| std::io::stdout().write_all(&vec![b'.'; 30_000]));
+        }
         panic_in_a_task();
     }
+    for child in ["1", BLOCKED] {
+        check_panic(child);
+    }
+}
+
+fn check_panic(child: &str) {
     let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
     command.args(["--exact", "--nocapture", "pty::a_panic_in_a_task_restores_the_terminal"]);
-    command.env(CHILD, "1");
-    let (status, written) = PtyTerminal::run(command).wait_for_end();
+    command.env(CHILD, child);
+    let mut terminal = PtyTerminal::run(command);
+    if child == BLOCKED {
+        let output = terminal.output.clone();
+        let _unread = output.lock().unwrap();
+        wait_until("the end", || terminal.child.try_wait().unwrap());
+    }
+    let (status, written) = terminal.wait_for_end();
     assert_eq!(status.exit_code(), 1);
     assert_restored(&written);
     let left = written.rfind(LEAVE_ALTERNATE_SCREEN).unwrap_or(0);

@@ -53,7 +53,7 @@ fn a_terminal_without_a_size_shows_the_dashboard() {
 #[test]
 fn a_terminal_that_cannot_move_its_cursor_gets_a_table_and_the_reason() {
     let server = TestAgent::start(0, Duration::from_millis(100));
-    for term in ["dumb", "unknown", ""] {
+    for term in ["dumb", "unknown", "vt52", ""] {
         let arguments = [&server.address.to_string(), "-n", "3"];
         let (status, written) = PtyTerminal::run_with(&[("TERM", term)], &arguments).wait_for_end();
         assert!(status.success(), "{term}: {written}");
@@ -76,12 +76,33 @@ fn without_a_utf8_locale_the_screen_is_ascii() {
         (&[("LC_ALL", ""), ("LC_CTYPE", ""), ("LANG", "")][..], true),
         (&[("LC_ALL", "C")], true),
         (&[("LC_ALL", ""), ("LC_CTYPE", "POSIX"), ("LANG", "C.UTF-8")], true),
+        (&[("LC_ALL", "en_US.ISO-8859-1")], true),
         (&[("TERM", "linux")], true),
+        (&[("TERM", "vt100")], true),
+        (&[("LC_ALL", "en_US.utf8")], false),
         (&[("LC_ALL", ""), ("LC_CTYPE", ""), ("LANG", "C.UTF-8")], false),
     ] {
-        let terminal = PtyTerminal::run_with(variables, &[&server.address.to_string()]);
+        let mut terminal = PtyTerminal::run_with(variables, &[&server.address.to_string()]);
         wait_for_dashboard(&terminal, 24);
+        for (key, text) in [("?", "keys"), ("?", "Load"), ("f", "all charts")] {
+            terminal.press(key);
+            terminal.wait_for_text(text);
+        }
         let written = terminal.quit();
         assert_eq!(written.is_ascii(), is_ascii, "{variables:?}");
+    }
+}
+
+#[test]
+fn a_monochrome_terminal_gets_no_colours() {
+    let server = TestAgent::start(0, Duration::from_millis(100));
+    for (term, forced, has_colour) in
+        [("xterm-mono", "", false), ("vt220", "", false), ("vt220", "1", true), ("linux", "", true)]
+    {
+        let variables = [("TERM", term), ("CLICOLOR_FORCE", forced)];
+        let terminal = PtyTerminal::run_with(&variables, &[&server.address.to_string()]);
+        wait_for_dashboard(&terminal, 24);
+        assert_eq!(terminal.has_colour(), has_colour, "{term} {forced}");
+        terminal.quit();
     }
 }
