@@ -70,7 +70,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// Describes a gap. A gap shorter than two intervals lacks no sample: it lies between two streams.
+/// Describes a gap. A gap below 1.5 intervals lacks no sample: it lies between two streams.
 fn gap_text(gap: Duration, interval: Duration) -> String {
     if gap < interval.mul_f64(1.5) {
         return "another stream".to_owned();
