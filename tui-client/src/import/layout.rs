@@ -102,7 +102,9 @@ pub(super) fn names_fields(comments: &[ImportLine], row: &str) -> bool {
     const FIELDS_SURE: usize = 7;
     let Some((at, layout)) = find_heading(comments, row, &Tool::Other) else { return false };
     let names = layout.split(&comments[at].text);
-    names.len() >= FIELDS_SURE || names.first().is_some_and(|name| has_time_name(name))
+    names_above(comments, at, layout).is_some()
+        || names.len() >= FIELDS_SURE
+        || names.first().is_some_and(|name| has_time_name(name))
 }
 
 /// Finds the names above a line of units: `gpu pwr` above `Idx W`.
@@ -214,13 +216,11 @@ fn find_headless(
     }
     let layout = FieldLayout::of_headless_line(row)
         .unwrap_or(FieldLayout { separator: Separator::Blanks, joined: Joined::DateAndClock });
-    match nearest {
-        Some(line) => Err(mismatch(&line.text, row)),
-        None => {
-            let tool = tool.clone();
-            Ok(Found::Table(TablePlace { heading: None, units: None, first: at, layout, tool }))
-        }
+    if let Some(line) = nearest {
+        return Err(mismatch(&line.text, row));
     }
+    let tool = tool.clone();
+    Ok(Found::Table(TablePlace { heading: None, units: None, first: at, layout, tool }))
 }
 
 /// Returns whether a text above rows was meant to name columns.
