@@ -82,7 +82,7 @@ impl Decoder {
             }
             self.handed_out = true;
             if self.partial.len() + line.len() > self.line_max + 1 {
-                return Some(Err(LineError::TooLong));
+                return Some(Err(LineError::TooLong { max: self.line_max }));
             }
             self.partial.extend_from_slice(line);
             return Some(finish(&self.partial, first, self.line_max));
@@ -92,7 +92,7 @@ impl Decoder {
             self.skipping = true;
             self.begun = true;
             self.partial.clear();
-            return Some(Err(LineError::TooLong));
+            return Some(Err(LineError::TooLong { max: self.line_max }));
         }
         None
     }
@@ -117,7 +117,7 @@ impl Decoder {
 fn finish(line: &[u8], first: bool, line_max: usize) -> Result<&str, LineError> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() > line_max {
-        return Err(LineError::TooLong);
+        return Err(LineError::TooLong { max: line_max });
     }
     let marked = if first { line.strip_prefix(BYTE_ORDER_MARK) } else { None };
     std::str::from_utf8(marked.unwrap_or(line)).map_err(|_| LineError::NotUtf8)
@@ -182,14 +182,14 @@ mod tests {
         check(format!("{longest}\r\nb\n").as_bytes(), &[ok(&longest), ok("b")]);
         for tail in ["y", "y\r", "\r\r", &"y".repeat(3 * LINE_MAX)] {
             let stream = format!("{longest}{tail}\nb\n");
-            check(stream.as_bytes(), &[Err(LineError::TooLong), ok("b")]);
+            check(stream.as_bytes(), &[Err(LineError::TooLong { max: LINE_MAX }), ok("b")]);
         }
     }
 
     #[test]
     fn an_endless_line_is_an_error_before_it_ends() {
         let stream = vec![b'x'; 1 << 20];
-        check(&stream, &[Err(LineError::TooLong)]);
+        check(&stream, &[Err(LineError::TooLong { max: LINE_MAX })]);
     }
 
     proptest! {

@@ -5,9 +5,13 @@ use thiserror::Error;
 /// Error in a line of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LineError {
-    /// The line is longer than [`LINE_MAX`](crate::LINE_MAX). The decoder skips the whole line.
-    #[error("line longer than {max} bytes", max = crate::LINE_MAX)]
-    TooLong,
+    /// The line is longer than `max` bytes: [`LINE_MAX`](crate::LINE_MAX), or the maximum of the
+    /// decoder. The decoder skips the whole line.
+    #[error("line longer than {max} bytes")]
+    TooLong {
+        /// Maximum in bytes.
+        max: usize,
+    },
     /// The line is not UTF-8.
     #[error("line is not valid UTF-8")]
     NotUtf8,

@@ -450,7 +450,10 @@ mod tests {
             panic!("{line}")
         };
         assert_eq!(schema.columns()[0].name(), name);
-        assert_eq!(decoder.decode(&mut bytes).unwrap(), Err(LineError::TooLong));
+        assert_eq!(
+            decoder.decode(&mut bytes).unwrap(),
+            Err(LineError::TooLong { max: crate::LINE_MAX })
+        );
     }
 
     #[test]

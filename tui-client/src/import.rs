@@ -12,6 +12,7 @@
 mod binary;
 mod clock;
 mod columns;
+mod dates;
 mod devices;
 mod dialect;
 mod find_time;
@@ -19,14 +20,16 @@ mod layout;
 mod missing;
 mod names;
 mod rows;
+mod sample;
 mod table;
 mod times;
 mod tools;
 mod units;
+mod unix_time;
 
 use std::fmt;
 
-use loadline_protocol::{Time, sanitize};
+use loadline_protocol::{LineError, Time, sanitize};
 
 pub(crate) use binary::check_first_bytes;
 pub(crate) use dialect::PlainLine;
@@ -86,8 +89,14 @@ impl Refusal {
     }
 
     /// Returns the refusal of a line that cannot be decoded.
-    pub(crate) fn undecodable(fault: &str) -> Refusal {
-        Refusal::new(fault, "for another encoding, iconv -f LATIN1 -t UTF-8 FILE | loadline -")
+    pub(crate) fn undecodable(fault: &LineError) -> Refusal {
+        let hint = match fault {
+            LineError::NotUtf8 => {
+                "for another encoding, iconv -f LATIN1 -t UTF-8 FILE | loadline -"
+            }
+            _ => "give a recording, a CSV file or rows of numbers",
+        };
+        Refusal::new(&fault.to_string(), hint)
     }
 }
 
@@ -147,6 +156,17 @@ impl Importer {
         Importer { lines: Vec::new(), bytes: 0, is_whole, is_head_checked: false, reported: 0 }
     }
 
+    fn no_rows(&self) -> Refusal {
+        if self.lines.iter().any(|line| line.text.contains('\u{1b}')) {
+            let what = "text with colours of a terminal, not rows";
+            return Refusal::new(
+                what,
+                "let the program write a file, for example dstat --output FILE",
+            );
+        }
+        Refusal::no_rows()
+    }
+
     pub(crate) fn push(&mut self, text: &str, is_comment: bool) {
         self.bytes += text.len();
         self.lines.push(ImportLine { text: text.into(), is_comment });
@@ -155,6 +175,11 @@ impl Importer {
     /// Returns whether no text came, comments not counted.
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.iter().all(|line| line.is_comment)
+    }
+
+    /// Returns whether the comments so far name the fields of a row of numbers: many, or a time.
+    pub(crate) fn names_fields(&self, row: &str) -> bool {
+        layout::names_fields(&self.lines, row)
     }
 
     /// Returns the text above the last line that is not reported yet. The last line may name columns.
@@ -193,7 +218,7 @@ impl Importer {
             return Ok(Decision::NotYet);
         }
         match find_table(&self.lines, options.time_format.is_some())? {
-            Found::Nothing if is_end || has_head => Ok(Decision::NoRows(Refusal::no_rows())),
+            Found::Nothing if is_end || has_head => Ok(Decision::NoRows(self.no_rows())),
             Found::Nothing => Ok(Decision::NotYet),
             Found::Table(_) if is_premature => Ok(Decision::NotYet),
             Found::Plain { first, has_decimal_comma } => {

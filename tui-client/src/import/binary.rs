@@ -33,6 +33,11 @@ pub(crate) fn check_first_bytes(bytes: &[u8]) -> Result<(), Refusal> {
     if let Some((_, kind, hint)) = SIGNATURES.iter().find(|(start, ..)| bytes.starts_with(start)) {
         return Err(Refusal::new(&format!("{kind}, not text"), hint));
     }
+    let is_line_end = |pair: &[u8]| pair[0] == b'\r' && !matches!(pair[1], b'\r' | b'\n');
+    if !bytes.contains(&b'\n') && bytes.windows(2).any(is_line_end) {
+        let hint = "tr '\\r' '\\n' < FILE | loadline -";
+        return Err(Refusal::new("lines that end in a carriage return alone", hint));
+    }
     if bytes.contains(&0) {
         return Err(Refusal::new("binary data, not text", TEXT_HINT));
     }

@@ -4,7 +4,7 @@ use chrono::{Datelike as _, NaiveDate, NaiveTime};
 
 /// Formats of dates: chrono's pattern and its name. Dates with a month by name are understood in any
 /// order; `%B` also matches short names.
-pub(super) const DATE_FORMATS: [(&str, &str); 18] = [
+pub(super) const DATE_FORMATS: [(&str, &str); 20] = [
     ("%Y-%m-%d", "YYYY-MM-DD"),
     ("%Y/%m/%d", "YYYY/MM/DD"),
     ("%Y.%m.%d", "YYYY.MM.DD"),
@@ -19,6 +19,8 @@ pub(super) const DATE_FORMATS: [(&str, &str); 18] = [
     ("%d-%m-%Y", "DD-MM-YYYY"),
     ("%m-%d-%y", "MM-DD-YY"),
     ("%d-%m-%y", "DD-MM-YY"),
+    ("%y/%m/%d", "YY/MM/DD"),
+    ("%y-%m-%d", "YY-MM-DD"),
     ("%d-%B-%Y", "DD-Mon-YYYY"),
     ("%d/%B/%Y", "DD/Mon/YYYY"),
     ("%d %B %Y", "DD Mon YYYY"),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use loadline_protocol::Column;
 
 use super::dialect::{Decimal, is_odd_number};
-use super::find_time::TableSample;
+use super::sample::TableSample;
 use super::tools::{Tool, names_device};
 use super::{Refusal, excerpt, units};
 
@@ -123,6 +123,10 @@ pub(super) fn names_devices(sample: &TableSample<'_>, at: usize, tool: &Tool) ->
     let is_number = |cell: &str| sample.decimal.parse(cell).is_some();
     let is_mixed =
         || sample.cells(at).any(|cell| !is_number(cell) && units::split_cell(cell).is_none());
+    // pidstat has the processor of a process.
+    let is_of_process = || sample.names.iter().any(|name| name == "PID" || name == "TGID");
+    let is_value = sample.names[at] == "CPU" && is_of_process();
     names_device(&sample.names[at])
+        && !is_value
         && (is_sadf || matches!(tool, Tool::Sysstat { .. }) || is_mixed())
 }

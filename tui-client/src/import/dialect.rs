@@ -233,7 +233,7 @@ pub(super) fn is_odd_number(cell: &str) -> bool {
     let is_of_number = |c: char| {
         c.is_ascii_digit() || matches!(c, '.' | ',' | '\'' | '’' | ' ' | '\u{a0}' | '\u{202f}')
     };
-    let digits = cell.trim_start_matches(['+', '-']);
+    let digits = cell.trim_start_matches(['+', '-', '−']);
     digits.starts_with(|c: char| c.is_ascii_digit()) && digits.chars().all(is_of_number)
 }
 

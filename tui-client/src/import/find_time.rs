@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
-use loadline_protocol::parse_number;
 
-use super::clock::{DATE_FORMATS, WrittenTime, is_yearless, parse_date};
-use super::dialect::Decimal;
-use super::missing::is_missing;
-use super::times::{TimeFormat, TimeReader, TimeSource, unix_unit_ms};
-use super::units::{factor, split_heading};
+use super::clock::{DATE_FORMATS, WrittenTime, parse_date, zone_offset};
+use super::sample::{CellKind, FORMAT_HINT, TableSample, unknown};
+use super::times::{TimeFormat, TimeReader, TimeSource};
+use super::units::split_heading;
+use super::unix_time::{digits_format, unix_format};
 use super::{ImportOptions, Refusal};
 use crate::zone::Zone;
 
@@ -48,67 +47,7 @@ const WORDS: [&str; 6] = ["time", "date", "timestamp", "datetime", "epoch", "sta
 /// `response_time` has smaller numbers.
 const UNIX_MIN: f64 = 1e8;
 
-/// Hint of refusals that `--time-format` resolves.
-const FORMAT_HINT: &str = "give --time-format, for example --time-format '%d/%m/%Y %H:%M:%S'";
-
-/// Kind of the cells of a column, as times.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum CellKind {
-    DateAndClock,
-    Date,
-    Clock,
-    Number,
-    Other,
-}
-
-/// Beginning of a table: its columns, and rows of which each has as many cells.
-pub(super) struct TableSample<'s> {
-    pub(super) names: &'s [String],
-    pub(super) rows: &'s [Vec<Cow<'s, str>>],
-    pub(super) decimal: Decimal,
-}
-
-impl<'s> TableSample<'s> {
-    /// Returns the cells of a column that have a value.
-    pub(super) fn cells(&self, at: usize) -> impl Iterator<Item = &'s str> + Clone + use<'s> {
-        let rows: &'s [Vec<Cow<'s, str>>] = self.rows;
-        rows.iter()
-            .filter_map(move |row| row.get(at))
-            .map(|cell| &**cell)
-            .filter(|it| !is_missing(it))
-    }
-
-    /// Returns the kind of most cells of a column.
-    fn kind(&self, at: usize) -> CellKind {
-        let kinds = [CellKind::DateAndClock, CellKind::Date, CellKind::Clock, CellKind::Number];
-        let mut counts = [0_usize; 4];
-        let mut total = 0;
-        for cell in self.cells(at) {
-            total += 1;
-            let kind = cell_kind(cell, self.decimal);
-            if let Some(at) = kinds.iter().position(|it| *it == kind) {
-                counts[at] += 1;
-            }
-        }
-        let most = kinds.into_iter().zip(counts).find(|(_, count)| 2 * count > total);
-        most.map_or(CellKind::Other, |(kind, _)| kind)
-    }
-}
-
-fn cell_kind(cell: &str, decimal: Decimal) -> CellKind {
-    if decimal.parse(cell).is_some() {
-        return CellKind::Number;
-    }
-    match WrittenTime::split(cell) {
-        Some(time) if time.clock.is_empty() && is_yearless(&time.date) => CellKind::Other,
-        Some(time) if time.clock.is_empty() => CellKind::Date,
-        Some(time) if time.date.is_empty() => CellKind::Clock,
-        Some(_) => CellKind::DateAndClock,
-        None => CellKind::Other,
-    }
-}
-
-fn has_time_name(name: &str) -> bool {
+pub(super) fn has_time_name(name: &str) -> bool {
     let letters: String = name.chars().filter(|c| c.is_alphabetic()).collect();
     NAMES.contains(&letters.to_lowercase().as_str())
 }
@@ -156,8 +95,42 @@ pub(super) fn find_time(
         TimeSource::Column(at) => names_utc(name(at)),
         TimeSource::Pair(date, clock) => names_utc(name(date)) || names_utc(name(clock)),
     };
+    if !matches!(format, TimeFormat::Unix(_)) {
+        check_zone_column(sample, source)?;
+    }
     let zone = if is_utc { Zone::Fixed(0) } else { options.zone };
     Ok(TimeReader::new(source, format, zone))
+}
+
+/// Checks that no zone stands in a column of its own.
+///
+/// # Errors
+/// The times of such a table are not local.
+fn check_zone_column(sample: &TableSample<'_>, source: TimeSource) -> Result<(), Refusal> {
+    const ZONES: [&str; 6] = ["tz", "timezone", "zone", "utcoffset", "gmtoffset", "offset"];
+    let is_zone = |at: &usize| {
+        let letters: String = sample.names[*at].chars().filter(|c| c.is_alphabetic()).collect();
+        let first = sample.cells(*at).next();
+        let is_offset = first.is_some_and(|cell| zone_offset(cell).is_some());
+        let is_sure = ["tz", "timezone"].contains(&&*letters.to_lowercase());
+        !source.contains(*at)
+            && ZONES.contains(&&*letters.to_lowercase())
+            && (is_offset || is_sure && first.is_some())
+    };
+    let has_offset = |row: &Vec<Cow<'_, str>>| {
+        source
+            .text(row)
+            .and_then(|it| WrittenTime::split(&it))
+            .is_some_and(|it| it.offset.is_some())
+    };
+    match (0..sample.names.len()).find(is_zone) {
+        Some(at) if source != TimeSource::None && !sample.rows.iter().any(has_offset) => {
+            let what = format!("column {:?} has the zone of the times", sample.names[at]);
+            let hint = "write the zone behind the times, or remove the column for local times";
+            Err(Refusal::new(&what, hint))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn find_column(sample: &TableSample<'_>, name: &str) -> Result<usize, Refusal> {
@@ -216,6 +189,10 @@ fn find_source(sample: &TableSample<'_>, wanted: Option<usize>) -> Result<TimeSo
         return Ok(TimeSource::Pair(*date, *clock));
     }
     let numbers = of(CellKind::Number);
+    let is_digits = |at: &usize| matches!(digits_format(sample, *at), Ok(Some(_))) && is_named(at);
+    if let (Some(date), Some(clock)) = (numbers.iter().find(|at| is_digits(at)), clocks.first()) {
+        return Ok(TimeSource::Pair(*date, *clock));
+    }
     let is_unix = |at: &usize| is_unix_column(sample, *at);
     let is_time = |at: &usize| is_named(at) || *at == 0;
     let found = numbers
@@ -250,56 +227,27 @@ fn is_odd_time(sample: &TableSample<'_>, at: usize, kind: CellKind, is_named: bo
     let has_clock = |cell: &str| cell.split_whitespace().any(super::clock::is_clock);
     kind == CellKind::Other
         && sample.cells(at).next().is_some_and(|cell| {
-            is_named || (starts_with_digit(cell) && has_clock(cell)) || has_clock(cell) && at == 0
+            is_named
+                || starts_with_digit(cell) && (has_clock(cell) || begins_with_date(cell))
+                || has_clock(cell) && at == 0
         })
 }
 
-fn unknown(sample: &TableSample<'_>, at: usize) -> Refusal {
-    let cell = sample.cells(at).next().unwrap_or_default();
-    Refusal::new(
-        &format!("column {:?}: {cell:?} is not understood as a time", sample.names[at]),
-        FORMAT_HINT,
-    )
-}
-
-/// Decides the unit of numbers since 1970: by the heading, else by their magnitude.
-fn unix_format(sample: &TableSample<'_>, at: usize) -> Result<TimeFormat, Refusal> {
-    let numbers = || sample.cells(at).filter_map(|cell| sample.decimal.parse(cell));
-    let Some(first) = numbers().next() else { return Err(unknown(sample, at)) };
-    let (name, unit) = split_heading(&sample.names[at]);
-    let word = name.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    let named = [unit, word].into_iter().find_map(|unit| factor(unit, "ms"));
-    if let Some(ms) = named.filter(|_| word != "s" || unit == "s") {
-        return Ok(TimeFormat::Unix(ms));
-    }
-    if let Some(format) = digits_format(sample, at)? {
-        return Ok(format);
-    }
-    let ms = unix_unit_ms(first).ok_or_else(|| unknown(sample, at))?;
-    let is_alike = numbers().all(|number| unix_unit_ms(number) == Some(ms) || number == 0.0);
-    if is_alike { Ok(TimeFormat::Unix(ms)) } else { Err(unknown(sample, at)) }
-}
-
-/// Returns the format of dates written as digits only: `20251122`, `20251122184000`.
-fn digits_format(sample: &TableSample<'_>, at: usize) -> Result<Option<TimeFormat>, Refusal> {
-    let all = |length: usize, format: &str| {
-        let is_time = |cell: &str| {
-            let year = cell.get(..4).and_then(|year| year.parse::<u32>().ok());
-            cell.len() == length
-                && year.is_some_and(|year| (1970..2100).contains(&year))
-                && parse_number(cell).is_some()
-                && (TimeFormat::Custom(format.to_owned())).moment(cell, None).is_some()
-        };
-        sample.cells(at).all(is_time)
+/// Returns whether a cell begins with a date that has a year of this time: `2025-11`, `22.11.2025`.
+fn begins_with_date(cell: &str) -> bool {
+    let word = cell.split([' ', 'T']).next().unwrap_or_default();
+    let parts: Vec<&str> = word.split(['-', '/', '.']).collect();
+    let is_year =
+        |part: &&str| part.len() == 4 && (part.starts_with("19") || part.starts_with("20"));
+    let is_day = |part: &&str| (1..=2).contains(&part.len());
+    let is_date = match &parts[..] {
+        [year, month] => is_year(year) && is_day(month) && !word.contains('.'),
+        [first, month, last] => {
+            is_day(month) && (is_year(first) && is_day(last) || is_day(first) && is_year(last))
+        }
+        _ => false,
     };
-    let custom = |format: &str| Ok(Some(TimeFormat::Custom(format.to_owned())));
-    if all(14, "%Y%m%d%H%M%S") {
-        return custom("%Y%m%d%H%M%S");
-    }
-    if all(8, "%Y%m%d") {
-        return custom("%Y%m%d");
-    }
-    if all(12, "%Y%m%d%H%M") { Err(unknown(sample, at)) } else { Ok(None) }
+    is_date && word.bytes().all(|byte| !byte.is_ascii_alphabetic())
 }
 
 /// Decides the order of day, month and year by all dates of a column.
@@ -364,7 +312,9 @@ pub(super) fn parse_any_date(
     }
     let possible =
         DATE_FORMATS.iter().filter_map(|(format, _)| Some((*format, parse_date(text, format)?)));
-    let possible: Vec<_> = possible.filter(|(format, _)| *format != "%Y%m%d").collect();
+    // No locale of sysstat begins with a year of two digits.
+    let is_usual = |format: &str| !["%Y%m%d", "%y/%m/%d", "%y-%m-%d"].contains(&format);
+    let possible: Vec<_> = possible.filter(|(format, _)| is_usual(format)).collect();
     match possible[..] {
         [] => Ok(None),
         [(first, date), (second, other), ..] if date != other => {

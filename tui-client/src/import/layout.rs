@@ -6,9 +6,10 @@ use loadline_protocol::parse_plain_row;
 
 use super::clock::WrittenTime;
 use super::dialect::{Decimal, FieldLayout, Joined, PlainLine, Separator};
+use super::find_time::has_time_name;
 use super::missing::is_missing;
 use super::tools::Tool;
-use super::units::split_cell;
+use super::units::{is_unit_name, split_cell};
 use super::{ImportLine, PREAMBLE_LINES_MAX, Refusal, excerpt};
 
 /// Place of a table among the lines of an input.
@@ -16,6 +17,8 @@ use super::{ImportLine, PREAMBLE_LINES_MAX, Refusal, excerpt};
 pub(super) struct TablePlace {
     /// Line with the column names; `None` if there is none.
     pub(super) heading: Option<usize>,
+    /// Line with the units of the columns, below their names.
+    pub(super) units: Option<usize>,
     /// First line behind the heading.
     pub(super) first: usize,
     pub(super) layout: FieldLayout,
@@ -49,11 +52,14 @@ pub(super) fn find_table(lines: &[ImportLine], has_time_format: bool) -> Result<
         if line.is_comment || tool.is_beside_table(&line.text) {
             continue;
         }
+        tool.check_line(&line.text)?;
         let above = &searched[..at];
         if let Some((heading, layout)) = find_heading(above, &line.text, &tool) {
             let tool = tool.clone();
+            let names = names_above(above, heading, layout);
             return Ok(Found::Table(TablePlace {
-                heading: Some(heading),
+                heading: Some(names.unwrap_or(heading)),
+                units: names.map(|_| heading),
                 first: heading + 1,
                 layout,
                 tool,
@@ -66,22 +72,55 @@ pub(super) fn find_table(lines: &[ImportLine], has_time_format: bool) -> Result<
     Ok(Found::Nothing)
 }
 
-/// Finds the nearest line above a row that names its fields.
+/// Finds the nearest line above a row that names its fields. A comment names them only if no text
+/// does.
 fn find_heading(above: &[ImportLine], row: &str, tool: &Tool) -> Option<(usize, FieldLayout)> {
-    above.iter().enumerate().rev().find_map(|(at, line)| {
-        if tool.is_beside_table(&line.text) {
-            return None;
-        }
+    let texts = || above.iter().enumerate().rev();
+    let of_kind = |is_comment: bool| {
+        let lines = texts().filter(move |(_, line)| line.is_comment == is_comment);
+        lines.filter(|(_, line)| !tool.is_beside_table(&line.text))
+    };
+    of_kind(false).chain(of_kind(true)).find_map(|(at, line)| {
         let layout = FieldLayout::of_line(row).find(|layout| {
             let (names, cells) = (layout.split(&line.text), layout.split(row));
             names.len() == fields_below(names.len(), &cells)
                 && is_heading(&names, &cells)
                 // Other separators divide the heading, but not the row.
                 && (layout.separator != Separator::Blanks || !line.text.contains([',', ';']))
+                // One word beside commas may be anything.
+                && (names.len() > 1 || !line.is_comment && !is_banner(&line.text))
                 && has_number(&cells, layout.separator)
         })?;
         Some((at, layout))
     })
+}
+
+/// Returns whether comments name the fields of a plain row. A comment of few words may be a sentence
+/// unless it names a time.
+pub(super) fn names_fields(comments: &[ImportLine], row: &str) -> bool {
+    // More fields than the standard columns.
+    const FIELDS_SURE: usize = 7;
+    let Some((at, layout)) = find_heading(comments, row, &Tool::Other) else { return false };
+    let names = layout.split(&comments[at].text);
+    names_above(comments, at, layout).is_some()
+        || names.len() >= FIELDS_SURE
+        || names.first().is_some_and(|name| has_time_name(name))
+}
+
+/// Finds the names above a line of units: `gpu pwr` above `Idx W`.
+fn names_above(above: &[ImportLine], units: usize, layout: FieldLayout) -> Option<usize> {
+    let at = units.checked_sub(1)?;
+    let (names, cells) = (layout.split(&above[at].text), layout.split(&above[units].text));
+    let is_unit = |cell: &Cow<'_, str>| is_missing(cell) || is_unit_name(cell);
+    let is_alike = above[at].is_comment == above[units].is_comment && names.len() == cells.len();
+    let has_units = cells.iter().all(is_unit) && !names.iter().all(is_unit);
+    (is_alike && has_units && is_heading(&names, &cells)).then_some(at)
+}
+
+/// Returns whether a line divides or decorates a table: `procs ---memory--- --swap--`.
+pub(super) fn is_banner(line: &str) -> bool {
+    let is_number = |word: &str| is_number(word, Separator::Blanks);
+    line.contains("---") && !line.split([' ', '|', ',', ';', '\t']).any(is_number)
 }
 
 /// Returns the number of fields of a row below `names` names: a separator may end the row.
@@ -94,9 +133,17 @@ pub(super) fn fields_below(names: usize, cells: &[Cow<'_, str>]) -> usize {
 /// in `sar`. Columns may be called by numbers below a first word and time: `time,0,1`.
 pub(super) fn is_heading(names: &[Cow<'_, str>], row: &[Cow<'_, str>]) -> bool {
     let is_time = |cell: &Cow<'_, str>| WrittenTime::split(cell).is_some();
-    let is_word = |name: &Cow<'_, str>| !is_missing(name) && Decimal::Point.parse(name).is_none();
+    let is_number = |name: &Cow<'_, str>| is_number(name, Separator::Blanks);
+    let is_word = |name: &Cow<'_, str>| !is_missing(name) && !is_number(name);
     let words = names.iter().filter(|name| is_word(name) && !is_time(name)).count();
-    let numbers = names.iter().filter(|name| Decimal::Point.parse(name).is_some()).count();
+    let numbers = names.iter().filter(|name| is_number(name)).count();
+    // `1m` names a column of numbers, but not one of `2m`.
+    let has_value = |(name, cell): (&Cow<'_, str>, &Cow<'_, str>)| {
+        split_cell(name).is_some() && split_cell(cell).is_some()
+    };
+    if names.iter().zip(row).any(has_value) {
+        return false;
+    }
     let others_are_words = names.iter().skip(1).all(|name| !is_time(name) || is_zone_name(name));
     let is_numbered = names.first().is_some_and(|name| is_word(name) && !is_time(name))
         && row.first().is_some_and(is_time);
@@ -178,12 +225,11 @@ fn find_headless(
     }
     let layout = FieldLayout::of_headless_line(row)
         .unwrap_or(FieldLayout { separator: Separator::Blanks, joined: Joined::DateAndClock });
-    match nearest {
-        Some(line) => Err(mismatch(&line.text, row)),
-        None => {
-            Ok(Found::Table(TablePlace { heading: None, first: at, layout, tool: tool.clone() }))
-        }
+    if let Some(line) = nearest {
+        return Err(mismatch(&line.text, row));
     }
+    let tool = tool.clone();
+    Ok(Found::Table(TablePlace { heading: None, units: None, first: at, layout, tool }))
 }
 
 /// Returns whether a text above rows was meant to name columns.

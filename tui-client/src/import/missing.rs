@@ -1,9 +1,13 @@
 //! Words of other programs for a missing value.
 
-/// Words in lower case. In brackets, any words mean a missing value: `[Not Supported]`.
-const WORDS: [&str; 15] = [
-    "", "-", "--", "n/a", "na", "#n/a", "n.a.", "nan", "null", "none", "nil", "?", "\\n", "—",
-    "missing",
+/// Words in lower case, also those for a value that is no finite number. In brackets, any words mean a missing value: `[Not Supported]`.
+#[rustfmt::skip]
+const WORDS: [&str; 43] = [
+    "", "-", "--", "---", "–", "—", "...", ".", "?", "*", "\\n", "n/a", "na", "#n/a", "n.a.",
+    "<na>", "nan", "+nan", "-nan", "null", "(null)", "none", "nil", "missing", "unknown",
+    "undefined", "undef", "not available", "not supported", "err", "err!", "error", "#value!",
+    "#div/0!", "#ref!", "1.#ind", "-1.#ind", "1.#qnan", "inf", "+inf", "-inf", "infinity",
+    "-infinity",
 ];
 
 pub(super) fn is_missing(cell: &str) -> bool {

@@ -6,15 +6,17 @@ use loadline_protocol::{LineError, Row, Schema, Stamp, Time};
 
 use super::clock::WrittenTime;
 use super::columns::{ValueColumn, detect_column, names_devices, unique_columns};
+use super::dates::{dates, place_clocks};
 use super::devices::Devices;
 use super::dialect::{Decimal, FieldLayout};
-use super::find_time::{TableSample, find_time};
-use super::layout::{TablePlace, fields_below, is_next_heading};
+use super::find_time::find_time;
+use super::layout::{TablePlace, fields_below, is_banner, is_next_heading};
 use super::missing::is_missing;
 use super::names::{field_names, owned};
-use super::times::{TimeFormat, TimeReader, TimeSource};
+use super::sample::TableSample;
+use super::times::{TimeReader, TimeSource};
 use super::tools::{Tool, dstat_start, dstat_year};
-use super::{ImportLine, ImportOptions, Recognized, Refusal, excerpt};
+use super::{ImportLine, ImportOptions, Recognized, Refusal, excerpt, units};
 
 /// Rows that decide about the columns. Dates are compared in all rows.
 const SAMPLE_ROWS: usize = 1000;
@@ -40,6 +42,16 @@ struct FirstFields {
     time: TimeSource,
 }
 
+/// Fields of a line.
+#[derive(Debug)]
+struct Fields {
+    /// Name of each field.
+    names: Vec<String>,
+    /// Text of the heading, split.
+    heading: Vec<String>,
+    roles: Vec<Role>,
+}
+
 /// Error of a row.
 #[derive(Debug)]
 pub(crate) enum RowError {
@@ -55,11 +67,7 @@ pub(crate) struct Table {
     layout: FieldLayout,
     decimal: Decimal,
     tool: Tool,
-    /// Name of each field.
-    names: Vec<String>,
-    /// Text of the heading, split.
-    heading: Vec<String>,
-    roles: Vec<Role>,
+    fields: Fields,
     first: FirstFields,
     columns: Vec<ValueColumn>,
     pub(super) time: TimeReader,
@@ -108,7 +116,15 @@ impl Table {
         let section = place.heading.and_then(|at| lines.get(at.checked_sub(1)?));
         let section =
             section.filter(|_| place.tool == Tool::Dstat).map(|line| layout.split(&line.text));
-        let names = field_names(&heading, count, section.as_deref());
+        let mut names = field_names(&heading, count, section.as_deref());
+        let units = place.units.map(|at| layout.split(&lines[at].text)).unwrap_or_default();
+        for (name, unit) in names.iter_mut().zip(&units) {
+            match units::unit_name(unit) {
+                "Idx" => name.push_str(" index"),
+                unit if units::is_known(unit) => *name = format!("{name} [{unit}]"),
+                _ => {}
+            }
+        }
         let decimal = detect_decimal(layout, &rows)?;
         let sample = TableSample { names: &names, rows: &rows, decimal };
         let above = lines[..place.first].iter().map(|line| &*line.text);
@@ -173,10 +189,8 @@ impl Table {
             decimal: sample.decimal,
             tool,
             devices: Devices::new(names, texts),
-            names: names.to_vec(),
-            heading,
             first: FirstFields { names: names.to_vec(), roles: roles.clone(), time: time.source },
-            roles,
+            fields: Fields { names: names.to_vec(), heading, roles },
             columns,
             time,
             schema,
@@ -214,19 +228,27 @@ impl Table {
         is_comment: bool,
         row: &mut Row,
     ) -> Result<bool, RowError> {
-        if line.trim().is_empty() || self.tool.is_beside_table(line) {
+        if line.trim().is_empty() || self.tool.is_beside_table(line) || is_banner(line) {
             return Ok(false);
         }
         let cells = self.layout.split(line);
         if self.adopt_heading(&cells)? || is_comment {
             return Ok(false);
         }
-        let (expected, found) = (self.names.len(), cells.len());
+        let (expected, found) = (self.fields.names.len(), cells.len());
         if fields_below(expected, &cells) != expected {
+            let is_time = || WrittenTime::split(line).is_some_and(|time| !time.clock.is_empty());
+            if self.time.source == TimeSource::None && is_time() {
+                let what = format!("times on lines of their own: {:?}", excerpt(line));
+                let hint = "give a table with a column for the times";
+                return Err(RowError::Refused(Refusal::new(&what, hint)));
+            }
             return Err(RowError::Fault(LineError::FieldCount { expected, found }));
         }
         let text = self.time.source.text(&cells);
-        self.devices.check(&self.names, &cells, text.as_deref()).map_err(RowError::Refused)?;
+        self.devices
+            .check(&self.fields.names, &cells, text.as_deref())
+            .map_err(RowError::Refused)?;
         (row.time, row.seq) = (None, None);
         if let Some(text) = text {
             let fault = || RowError::Fault(LineError::Field { key: "time", text: excerpt(&text) });
@@ -239,7 +261,7 @@ impl Table {
     }
 
     fn read_values(&self, cells: &[Cow<'_, str>], row: &mut Row) -> Result<(), LineError> {
-        for (at, (cell, role)) in cells.iter().zip(&self.roles).enumerate() {
+        for (at, (cell, role)) in cells.iter().zip(&self.fields.roles).enumerate() {
             let wrong = || LineError::Number { column: at + 1, text: excerpt(cell) };
             match role {
                 Role::Value(_) if is_missing(cell) => {}
@@ -261,11 +283,11 @@ impl Table {
     /// # Errors
     /// The heading begins another table, or has columns that are new: those are left out.
     fn adopt_heading(&mut self, cells: &[Cow<'_, str>]) -> Result<bool, RowError> {
-        if !is_next_heading(&self.heading, cells) {
+        if !is_next_heading(&self.fields.heading, cells) {
             return Ok(false);
         }
         let skip = usize::from(WrittenTime::split(&cells[0]).is_some());
-        if cells[skip..] == self.heading[skip..] {
+        if cells[skip..] == self.fields.heading[skip..] {
             return Ok(true);
         }
         let names = field_names(&owned(cells), cells.len(), None);
@@ -291,7 +313,7 @@ impl Table {
             let what = format!(
                 "several tables: {:?} follows below {:?}",
                 excerpt(&cells.join(" ")),
-                excerpt(&self.heading.join(" "))
+                excerpt(&self.fields.heading.join(" "))
             );
             return Err(RowError::Refused(Refusal::new(
                 &what,
@@ -306,7 +328,7 @@ impl Table {
             .filter(|(at, role)| **role == Role::None && !source.contains(*at));
         self.devices = Devices::new(&names, texts.map(|(at, _)| at).collect());
         self.time.source = source;
-        (self.heading, self.names, self.roles) = (owned(cells), names, roles);
+        self.fields = Fields { names, heading: owned(cells), roles };
         added.map_or(Ok(true), |added| Err(RowError::Fault(added)))
     }
 
@@ -316,14 +338,16 @@ impl Table {
             Decimal::Point => "decimal point",
             Decimal::Comma => "decimal comma",
         };
-        let is_text = |at: &usize| self.roles[*at] == Role::None && !self.time.source.contains(*at);
-        let left_out = (0..self.names.len()).filter(is_text).map(|at| self.names[at].as_str());
+        let is_text =
+            |at: &usize| self.fields.roles[*at] == Role::None && !self.time.source.contains(*at);
+        let left_out =
+            (0..self.fields.names.len()).filter(is_text).map(|at| self.fields.names[at].as_str());
         let separator = self.layout.separator.name();
         let time = match (self.time.source, self.start) {
             (TimeSource::None, Some(start)) => {
                 format!("from {}, rows at equal intervals", crate::zone::utc_text(start))
             }
-            _ => self.time.describe(&self.names),
+            _ => self.time.describe(&self.fields.names),
         };
         Recognized {
             format: format!("table, {}separated by {separator}, {decimal}", self.tool.name()),
@@ -336,7 +360,7 @@ impl Table {
     /// Returns the text of the time of a line; `None` if the line is no row or has no time.
     pub(super) fn time_text(&self, line: &str) -> Option<String> {
         let cells = self.layout.split(line);
-        let is_row = fields_below(self.names.len(), &cells) == self.names.len();
+        let is_row = fields_below(self.fields.names.len(), &cells) == self.fields.names.len();
         self.time.source.text(&cells).filter(|_| is_row).map(Cow::into_owned)
     }
 }
@@ -354,47 +378,4 @@ fn detect_decimal(layout: FieldLayout, rows: &[Vec<Cow<'_, str>>]) -> Result<Dec
         },
         _ => refusal,
     })
-}
-
-/// Returns the dates in a time column.
-fn dates<'r>(
-    rows: impl Iterator<Item = Vec<Cow<'r, str>>>,
-    source: TimeSource,
-    year: Option<i32>,
-) -> Vec<String> {
-    let date = |row: Vec<Cow<'r, str>>| {
-        let time = WrittenTime::split(&source.text(&row)?)?;
-        let is_yearless = super::clock::is_yearless(&time.date);
-        match year.filter(|_| is_yearless) {
-            Some(year) => Some(format!("{}-{year}", time.date.replace(' ', "-"))),
-            None => Some(time.date).filter(|date| !date.is_empty()),
-        }
-    };
-    rows.filter_map(date).collect()
-}
-
-/// Finds the date of clock times without one: of the first row if the program wrote it, else so that
-/// the last row is before `end`.
-fn place_clocks<'r>(
-    time: &mut TimeReader,
-    tool: &Tool,
-    options: &ImportOptions,
-    rows: impl Iterator<Item = Vec<Cow<'r, str>>>,
-    end: Time,
-) -> Result<(), Refusal> {
-    let (format, source) = (time.format.clone(), time.source);
-    if source == TimeSource::None || matches!(format, TimeFormat::Unix(_) | TimeFormat::Written(_))
-    {
-        return Ok(());
-    }
-    if let Some(date) = tool.first_date(options)? {
-        time.begin_on(date);
-        return Ok(());
-    }
-    let clock = |row: Vec<Cow<'r, str>>| {
-        let moment = format.moment(&source.text(&row)?, Some(2000))?;
-        moment.date.is_none().then_some(moment.clock)
-    };
-    time.end_at(rows.filter_map(clock), end);
-    Ok(())
 }

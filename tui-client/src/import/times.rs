@@ -145,6 +145,7 @@ pub(super) struct TimeReader {
     pub(super) year: Option<i32>,
     /// Date of the next clock time.
     date: NaiveDate,
+    first_date: NaiveDate,
     last_clock: Option<NaiveTime>,
     last: Option<Time>,
     /// Milliseconds that one time covers: rows of the same time lie within.
@@ -164,6 +165,7 @@ impl TimeReader {
             zone,
             year: None,
             date: NaiveDate::default(),
+            first_date: NaiveDate::default(),
             last_clock: None,
             last: None,
             has_offset: false,
@@ -172,7 +174,7 @@ impl TimeReader {
 
     /// Starts clock times without a date at `date`.
     pub(super) fn begin_on(&mut self, date: NaiveDate) {
-        (self.date, self.last_clock) = (date, None);
+        (self.date, self.first_date, self.last_clock) = (date, date, None);
     }
 
     /// Sets the date of the first clock time so that the last of `clocks` is the newest one before
@@ -237,7 +239,7 @@ impl TimeReader {
             TimeSource::Pair(date, clock) => format!("columns {} and {}", name(date), name(clock)),
         };
         let date = match self.format {
-            TimeFormat::Clock => format!(", first date {}", self.date),
+            TimeFormat::Clock => format!(", first date {}", self.first_date),
             _ => String::new(),
         };
         let zone = match (&self.format, self.zone) {

@@ -32,6 +32,26 @@ impl Tool {
         line.to_ascii_lowercase().contains("csv output\"").then_some(Tool::Dstat)
     }
 
+    /// Checks that a line belongs to a table with one row per time.
+    ///
+    /// # Errors
+    /// The line is that of a screen, or begins a table of CPU and one of devices, in turn.
+    pub(super) fn check_line(&self, line: &str) -> Result<(), Refusal> {
+        if let Some((_, tool)) = SCREENS.iter().find(|(start, _)| line.starts_with(start)) {
+            let what = format!("output of {tool}, not one table");
+            return Err(Refusal::new(&what, "give the output of vmstat -t or sar"));
+        }
+        if line.contains('|') && line.contains("usr sys idl") {
+            let what = "the screen of dstat, with rounded values";
+            return Err(Refusal::new(what, "give the file of dstat --output FILE"));
+        }
+        if matches!(self, Tool::Sysstat { .. }) && line.starts_with("avg-cpu") {
+            let what = "several tables of iostat: CPU, and several rows for one time of devices";
+            return Err(Refusal::new(what, "give the output of mpstat, or of sar -d -p --dev=sda"));
+        }
+        Ok(())
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self {
             Tool::Other => "",
@@ -86,6 +106,10 @@ pub(super) fn dstat_year(line: &str) -> Option<i32> {
     Some(Zone::Fixed(0).local_time(time).year())
 }
 
+/// First words of programs that write no table.
+const SCREENS: [(&str, &str); 4] =
+    [("top - ", "top"), ("AAA,", "nmon"), ("ATOP - ", "atop"), ("RESET", "atop")];
+
 /// Names of text columns that name a device: rows with different ones are several series.
 const DEVICE_NAMES: [&str; 36] = [
     "device",
@@ -128,9 +152,9 @@ const DEVICE_NAMES: [&str; 36] = [
 
 /// Names of numeric columns that number a device. `cpu` and `gpu` are left out because they may be
 /// values, and `id` because `vmstat` means idle.
-const DEVICE_NUMBERS: [&str; 11] = [
-    "index", "pid", "tid", "core", "coreid", "cpuid", "gpuid", "deviceid", "socket", "numanode",
-    "gpuindex",
+const DEVICE_NUMBERS: [&str; 16] = [
+    "index", "pid", "tid", "tgid", "core", "coreid", "cpuid", "gpuid", "deviceid", "socket",
+    "numanode", "gpuindex", "itemid", "hostid", "sensorid", "nodeid",
 ];
 
 fn letters(name: &str) -> String {
@@ -138,7 +162,8 @@ fn letters(name: &str) -> String {
 }
 
 pub(super) fn names_device(name: &str) -> bool {
-    DEVICE_NAMES.contains(&letters(name).as_str())
+    // `%CPU` is a value.
+    !name.contains('%') && DEVICE_NAMES.contains(&letters(name).as_str())
 }
 
 pub(super) fn numbers_device(name: &str) -> bool {

@@ -59,8 +59,22 @@ pub(super) fn common<'u>(units: impl Iterator<Item = &'u str>) -> Option<&'u str
     Some(result)
 }
 
+/// Prefixes that some programs write without a unit. Powers of 1000 or of 1024.
+const PREFIXES: [&str; 10] = ["k", "K", "M", "G", "T", "Ki", "Mi", "Gi", "Ti", "P"];
+
 pub(super) fn is_known(unit: &str) -> bool {
-    SINGLE.contains(&unit) || family(unit).is_some()
+    PREFIXES.contains(&unit) || SINGLE.contains(&unit) || family(unit).is_some()
+}
+
+/// Returns whether a cell below a name is its unit: `MHz`, `[%]`, or that of an index or a time.
+pub(super) fn is_unit_name(cell: &str) -> bool {
+    let unit = unit_name(cell);
+    is_known(unit) || ["Idx", "idx", "#", "HH:MM:SS", "YYYYMMDD"].contains(&unit)
+}
+
+/// Returns the unit in a line of units.
+pub(super) fn unit_name(cell: &str) -> &str {
+    standard(cell.trim_matches(['[', ']', '(', ')']))
 }
 
 /// Splits a cell into a number and a unit: `35 %`, `120.53W`. `None` without a unit.
@@ -68,6 +82,10 @@ pub(super) fn split_cell(cell: &str) -> Option<(&str, &str)> {
     let end = cell.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | ','))?;
     let (number, unit) = cell.split_at(end);
     let unit = unit.trim();
+    // 0xff is a number of another base.
+    if number.ends_with('0') && unit.starts_with(['x', 'X']) {
+        return None;
+    }
     let is_of_unit = |c: char| c.is_alphabetic() || matches!(c, '%' | '°' | '/' | '²' | '³' | '℃');
     let is_unit = !unit.is_empty()
         && unit.chars().count() <= UNIT_CHARS_MAX

@@ -135,7 +135,7 @@ impl StreamReader {
             match line.map(|line| self.handle_line(line, now)) {
                 Ok(Ok(())) => {}
                 Err(fault) if self.is_unrequested && !self.is_known() => {
-                    self.refuse(&Refusal::undecodable(&fault.to_string()));
+                    self.refuse(&Refusal::undecodable(&fault));
                 }
                 Ok(Err(fault)) | Err(fault) => self.output.add_fault(fault),
             }
@@ -227,6 +227,10 @@ impl StreamReader {
         match Line::parse(line)? {
             Line::Blank => {}
             Line::Note(note) => self.handle_note(note),
+            // A tab at the end stands behind an empty field of a table.
+            Line::Row(_) if self.is_unrequested && self.phase.header().is_none() => {
+                self.handle_row(line.trim_matches(' '), now)?;
+            }
             Line::Row(row) => self.handle_row(row, now)?,
         }
         Ok(())
@@ -375,7 +379,9 @@ impl StreamReader {
         let ReaderPhase::Headerless { expected_count, importer } = &mut self.phase else {
             return Ok(true);
         };
-        let is_plain = importer.is_empty() && self.options.import.time_format.is_none();
+        let is_plain = importer.is_empty()
+            && self.options.import.time_format.is_none()
+            && !(self.is_unrequested && importer.names_fields(line));
         match parse_plain_row(line) {
             Ok(values) if is_plain && PlainLine::classify(line) == PlainLine::Row => {
                 let count = expected_count.take().unwrap_or(values.len());

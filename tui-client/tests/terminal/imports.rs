@@ -207,7 +207,7 @@ fn rows_of_several_devices_are_refused() {
         (format!("{SYSSTAT}16:43:05 IFACE rx\n16:43:06 lo 0.5\n16:43:06 eth0 0.5\n"), "\"IFACE\""),
         (
             format!("{SYSSTAT}avg-cpu:  %user %idle\n  0.5 99.0\n\nDevice tps\nsda 1.0\nsdb 2.0\n"),
-            "does not name its columns",
+            "several rows for one time of devices",
         ),
         (
             "# hostname;interval;timestamp;CPU;%user\nweb-1;600;2025-11-22 18:40:01 UTC;-1;0.5\n\
@@ -222,6 +222,10 @@ fn rows_of_several_devices_are_refused() {
             "\"index\"",
         ),
         ("load average: 0.1, 0.2, 0.3\n".to_owned(), "without column names"),
+        (
+            "# gpu pwr\n# Idx W\n 0 43\n 1 44\n 0 43\n".to_owned(),
+            "column \"gpu index\" has 1 and 0",
+        ),
     ] {
         fs::write(&file, text).unwrap();
         refused(&file, expected);
@@ -262,4 +266,58 @@ fn options_for_times_warn_where_they_have_no_effect() {
         assert!(output.status.success());
         assert_eq!(errors, expected, "{text}");
     }
+}
+
+/// Checks heading and rows of a text.
+fn reads(text: &str, expected: &[&str]) {
+    assert_eq!(rows_of(text), expected, "{text}");
+}
+
+#[test]
+fn names_and_units_stand_in_comments_or_two_lines() {
+    let times = ["2025-11-22T18:40:00.000Z", "2025-11-22T18:40:01.000Z"];
+    let [first, second] = [format!("{} 1.00", times[0]), format!("{} 2.00", times[1])];
+    let expected = ["timestamp a", first.as_str(), second.as_str()];
+    reads("time,a\n# note\n1763836800,1\n1763836801,2\n", &expected);
+    reads("# time a\n1763836800 1\n1763836801 2\n", &expected);
+    let dmon = "#Date Time gpu pwr\n#YYYYMMDD HH:MM:SS Idx W\n20251122 18:40:00 0 43\n";
+    reads(dmon, &["timestamp gpu_index pwr", "2025-11-22T17:40:00.000Z 0.00 43.0"]);
+    reads("time\ta\tb\n1763836800\t1\t\n", &["timestamp a b", "2025-11-22T18:40:00.000Z 1.00 "]);
+}
+
+#[test]
+fn sysstat_has_decimal_commas_and_one_process() {
+    let sar = "16:43:05 CPU %usr\n16:43:06 all 0,50\n16:43:07 all 0,60\nMoyenne : all 0,55\n";
+    assert_eq!(rows_of(&format!("{SYSSTAT}{sar}"))[2], "2026-11-28T15:43:07.000Z 0.6");
+    let pidstat = "16:43:05 PID %CPU CPU Command\n16:43:06 7 1.0 0 a\n16:43:07 7 2.0 1 a\n";
+    assert_eq!(
+        rows_of(&format!("{SYSSTAT}{pidstat}"))[2],
+        "2026-11-28T15:43:07.000Z 7.00 2.0 1.00"
+    );
+    let vmstat = "procs ---memory---\n r free\n 1 5\nprocs ---memory---\n r free\n 2 6\n";
+    assert_eq!(rows_of(vmstat).len(), 3);
+}
+
+#[test]
+fn times_and_numbers_of_two_meanings_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a").to_str().unwrap().to_owned();
+    for (text, expected) in [
+        ("time,a\n25-11-22 18:40:00,1\n", "may be DD-MM-YY or YY-MM-DD"),
+        ("Time,a\n45983.7777777778,1\n", "a date of a spreadsheet"),
+        ("when was,a\n2025-11-22 18.40.00,1\n", "is not understood as a time"),
+        ("time,a\n2025-11-22 18:40:00:123,1\n", "is not understood as a time"),
+        ("date,time,tz,a\n2025-11-22,18:40:00,+0100,5\n", "\"tz\" has the zone of the times"),
+        ("time,m\n1763836800,512M\n1763836801,1.5G\n", "several units: M and G"),
+        ("time,a\r2025-11-22 18:40:00,1\r", "carriage return"),
+        ("usr sys idl wai stl| read  writ\n 1 0 99 0 0| 12k 34k\n", "screen of dstat"),
+        ("top - 18:40:00 up 1 day, load average: 0.52, 0.44, 0.40\n", "output of top"),
+    ] {
+        fs::write(&file, text).unwrap();
+        refused(&file, expected);
+    }
+    fs::write(&file, b"time,temp\n2025-11-22 18:40:00,45\xb0C\n").unwrap();
+    refused(&file, "not valid UTF-8");
+    fs::write(&file, format!("time,a\n{}", "2025-11-22 18:40:00,1\n".repeat(1500))).unwrap();
+    refused(&file, "1500 rows have the same time");
 }

@@ -24,7 +24,9 @@ impl StreamReader {
     /// Returns whether the kind of the rows is known.
     pub(super) fn is_known(&self) -> bool {
         match &self.phase {
-            ReaderPhase::Undecided(pending) => !pending.is_empty(),
+            ReaderPhase::Undecided(pending) => {
+                pending.iter().any(|line| line.field_count().is_some())
+            }
             ReaderPhase::Headerless { .. } => false,
             _ => true,
         }
