@@ -7,6 +7,7 @@ mod json;
 mod output_queue;
 mod progress;
 mod raw;
+mod source_status;
 mod table;
 
 use std::io::{self, Write};
@@ -28,6 +29,7 @@ use columns::{OutputRow, OutputStream};
 pub(crate) use connect_error::connect_error;
 use output_queue::OutputQueue;
 pub use progress::ProgressLine;
+use source_status::{ConnectionStatus, SourceStatus};
 
 /// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -157,41 +159,6 @@ struct OutputWriter<'a> {
     rows: u64,
     text: String,
     summary: Summary,
-}
-
-/// State of a source, and the messages already reported about it.
-#[derive(Default)]
-struct SourceStatus {
-    stream: Option<OutputStream>,
-    connection: ConnectionStatus,
-    rows: u64,
-    is_skip_reported: bool,
-    is_column_change_reported: bool,
-    is_refusal_reported: bool,
-}
-
-impl SourceStatus {
-    /// Returns whether the stream is known or there is no connection.
-    fn is_settled(&self) -> bool {
-        use ConnectionStatus::{Ended, Failed, Lost};
-        self.stream.is_some() || matches!(self.connection, Failed | Lost | Ended)
-    }
-}
-
-/// State of a connection. An outage is reported once, not at each attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum ConnectionStatus {
-    /// No connection yet.
-    #[default]
-    None,
-    /// The first connection failed; reported.
-    Failed,
-    /// Connected.
-    Up,
-    /// The connection was lost; reported.
-    Lost,
-    /// The source has ended.
-    Ended,
 }
 
 impl OutputWriter<'_> {
