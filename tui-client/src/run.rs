@@ -297,6 +297,10 @@ async fn suspend(
         if tcgetpgrp(io::stdout()).is_ok_and(|foreground| foreground == getpgrp()) {
             return screen.enter().map(ControlFlow::Continue);
         }
+        // The signals of a shell may arrive in any order: one that ends the program comes first.
+        if timeout(SUSPEND_TIMEOUT, &mut stop).await.is_ok() {
+            return Ok(ControlFlow::Break(None));
+        }
     }
 }
 
