@@ -308,17 +308,6 @@ impl StreamReader {
         self.output.events.extend(self.options.take_warnings(&stream, traits));
     }
 
-    /// Reports that rows above the header of a recording are left out: their times are not known.
-    fn warn_of_pending_rows(&mut self) {
-        let ReaderPhase::Undecided(pending) = &self.phase else { return };
-        let count = pending.iter().filter(|line| line.field_count().is_some()).count();
-        if self.output.is_recording && count > 0 {
-            let (rows, are) = if count == 1 { ("row", "is") } else { ("rows", "are") };
-            let text = format!("{count} {rows} without a time above the header {are} left out");
-            self.output.events.push(Event::Warning(SafeText::new(&text)));
-        }
-    }
-
     fn wait_for_header(&mut self, line: PendingLine) {
         let ReaderPhase::Undecided(pending) = &mut self.phase else { return };
         pending.push(line);

@@ -164,6 +164,17 @@ impl StreamReader {
         }
     }
 
+    /// Reports that rows above the header of a recording are left out: their times are not known.
+    pub(super) fn warn_of_pending_rows(&mut self) {
+        let ReaderPhase::Undecided(pending) = &self.phase else { return };
+        let count = pending.iter().filter(|line| line.field_count().is_some()).count();
+        if self.output.is_recording && count > 0 {
+            let (rows, are) = if count == 1 { ("row", "is") } else { ("rows", "are") };
+            let text = format!("{count} {rows} without a time above the header {are} left out");
+            self.output.events.push(Event::Warning(SafeText::new(&text)));
+        }
+    }
+
     /// Reports text without a row as faults.
     pub(super) fn reject_text(&mut self) {
         let ReaderPhase::Headerless { importer, .. } = &mut self.phase else { return };
