@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loadline_protocol::{LineError, Note, Schema, Time, parse_plain_row};
+use loadline_protocol::{LineError, Note, SafeText, Schema, Time, parse_plain_row};
 
 use super::output::RowClock;
 use super::phase::ReaderPhase;
