@@ -237,7 +237,7 @@ async fn handle_flow(
         Flow::Continue => {}
         Flow::Quit => return Ok(ControlFlow::Break(None)),
         Flow::Redraw => screen.clear(),
-        Flow::Suspend => return suspend(screen, &mut inputs.resumed, stop).await,
+        Flow::Suspend => return suspend(screen, inputs, stop).await,
         Flow::RequestInterval { source, interval } => {
             // An error means that the link has ended; an event reports that.
             let _ = handles[source].0.send(Some(interval));
@@ -279,9 +279,11 @@ async fn lend_terminal(
 /// Restores the terminal and stops the program until SIGCONT in the foreground. Breaks on `stop`.
 async fn suspend(
     screen: &mut TerminalScreen,
-    resumed: &mut SignalStream,
+    inputs: &mut LoopInputs,
     mut stop: impl Future<Output = ()> + Unpin,
 ) -> io::Result<ControlFlow<Option<String>>> {
+    // In the background, the old stream's thread would stop the program when it reads.
+    inputs.keys = EventStream::new();
     TerminalScreen::leave();
     loop {
         // Stop the whole job: a parent such as `cargo run` belongs to it.
@@ -291,7 +293,7 @@ async fn suspend(
             // A shell that ends a stopped job continues it, too.
             () = &mut stop => return Ok(ControlFlow::Break(None)),
             // The signal may reach another thread first. Without job control, the program does not stop.
-            _ = timeout(SUSPEND_TIMEOUT, resumed.recv()) => {}
+            _ = timeout(SUSPEND_TIMEOUT, inputs.resumed.recv()) => {}
         }
         // After `bg`, setting up the terminal would stop the program where no signal ends it.
         if tcgetpgrp(io::stdout()).is_ok_and(|foreground| foreground == getpgrp()) {

@@ -115,6 +115,29 @@ fn the_shell_suspends_and_resumes_the_program() {
 }
 
 #[test]
+fn the_shell_ends_a_suspended_program() {
+    let server = TestAgent::start(0, Duration::from_millis(100));
+    for before in ["", "bg; sleep 1\n"] {
+        let mut shell = CommandBuilder::new("bash");
+        shell.args(["--norc", "--noprofile", "-i"]);
+        let mut terminal = PtyTerminal::run(shell);
+        terminal.press(&format!("{} {}\n", env!("CARGO_BIN_EXE_loadline"), server.address));
+        terminal.wait_for_text("LIVE");
+        terminal.press("\x1a");
+        terminal.wait_for_text("Stopped");
+        terminal.press(&format!("{before}kill %1\n"));
+        terminal.press("wait; echo $((6 * 7))\n");
+        terminal.wait_for_text("42");
+        // The shell knows no job any more.
+        terminal.press("fg; echo $((6 * 8))\n");
+        let is_ended = |s: &str| s.contains("no such job") || s.contains("job has terminated");
+        terminal.wait_for("end", |s| s.contains("48") && is_ended(s));
+        terminal.press("exit\n");
+        terminal.wait_for_end();
+    }
+}
+
+#[test]
 fn a_program_that_was_stopped_draws_at_the_new_size() {
     let server = TestAgent::start(0, Duration::from_millis(100));
     let terminal = PtyTerminal::run_loadline(&[&server.address.to_string()]);
