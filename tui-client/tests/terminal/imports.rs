@@ -81,6 +81,16 @@ fn columns_are_selected_from_all_runs_of_a_recording() {
 }
 
 #[test]
+fn seconds_from_a_start_are_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("elapsed.csv");
+    fs::write(&file, "time,cpu,mem\n0,11,1\n1,12,2\n2.5,13,3\n").unwrap();
+    let output = read(file.to_str().unwrap(), &["-o", "csv"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && errors.contains("the times are before 1973"), "{errors}");
+}
+
+#[test]
 fn tables_keep_their_columns_values_and_times() {
     check(
         "semicolon-decimal-comma.csv",

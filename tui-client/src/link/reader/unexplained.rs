@@ -14,6 +14,14 @@ use crate::import::{
 use crate::link::columns::ColumnSelection;
 use crate::link::disconnect::Disconnect;
 
+/// Milliseconds since 1970 below which a time is hardly one: March 1973. A column may count from its
+/// start.
+const TIME_MS_MIN: i64 = 100_000_000_000;
+
+/// Warning about times below [`TIME_MS_MIN`].
+const EARLY_WARNING: &str =
+    "the times are before 1973; rename the time column if it counts from the start";
+
 impl StreamReader {
     /// Checks whether the first bytes of a local input are text.
     pub(super) fn check_first_bytes(&self, bytes: &[u8]) -> Result<(), Refusal> {
@@ -124,6 +132,10 @@ impl StreamReader {
         self.announce(None, schema, selection);
         if let (RowClock::Even { next, .. }, Some(start)) = (&mut self.output.clock, start) {
             *next = start;
+        }
+        let first = imported.rows.first().and_then(|row| row.time);
+        if first.is_some_and(|time| time < Time::from_millis(TIME_MS_MIN)) {
+            self.output.events.push(Event::Warning(SafeText::new(EARLY_WARNING)));
         }
         imported.faults.into_iter().for_each(|fault| self.output.add_fault(fault));
         for row in imported.rows {
