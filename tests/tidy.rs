@@ -291,7 +291,7 @@ fn a_circle_of_imports_is_found_in_any_folder() {
 
 /// Names that the transport to the embedded agent uses of the agent's library.
 const EMBEDDED_AGENT: &[&str] =
-    &["Agent", "AgentSettings", "Listener", "Machine", "MachineFacts", "Service", "probe_agent"];
+    &["Agent", "AgentSettings", "Listener", "Machine", "MachineFacts", "Service"];
 
 /// The names that a text uses of a crate, such as `Clock` in `use loadline_agent::Clock;`. The
 /// crate alone, as in `use loadline_agent as agent;`, is the name `""`.

@@ -3,7 +3,7 @@
 mod scope;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -13,16 +13,13 @@ use loadline_agent::{
     Address, AgentSettings, GroupSet, PlaintextPolicy, SAMPLES_MAX, ServerTls, ServerTlsFiles,
 };
 use loadline_common::{
-    AGENT_VARIABLES, GenerateTarget, parse_switch, unknown_variables, usage_or_variable_error,
-    version_text,
+    AGENT_VARIABLES, GenerateTarget, LocalAgent, parse_switch, unknown_variables,
+    usage_or_variable_error, version_text,
 };
 use loadline_protocol::{DurationText, parse_duration};
 use tracing::Level;
 
 use scope::GivenOptions;
-
-/// Default port of an agent.
-const DEFAULT_PORT: u16 = 1027;
 
 /// Highest value of `--max-clients` and `--max-clients-per-address`.
 const CLIENT_LIMIT_MAX: usize = 1_000_000;
@@ -75,7 +72,8 @@ pub(crate) struct Options {
 
     /// Serve one client on standard input and output, then exit; used with ssh
     ///
-    /// If an agent runs on 127.0.0.1:1027, its stream is forwarded, with its history.
+    /// If an agent of root, of the same user or of the service runs on this machine, its stream is
+    /// forwarded, with its history: at /run/loadline/agent.sock, or at 127.0.0.1:1027.
     #[arg(long, value_parser = parse_switch)]
     pub(crate) stdio: bool,
 
@@ -189,7 +187,7 @@ impl Options {
             );
         }
         let error = self.tls_error().map(str::to_owned).or_else(|| self.history_error());
-        let local_agent = || Options::local_agent_address().err().filter(|_| self.stdio);
+        let local_agent = || Options::local_agents().err().filter(|_| self.stdio);
         error.or_else(|| self.repeated_address()).or_else(local_agent)
     }
 
@@ -254,16 +252,19 @@ impl Options {
         .collect()
     }
 
-    /// Returns the address at which the agent of this machine listens by default.
+    /// Returns the places where the agent of this machine listens.
     ///
     /// # Errors
-    /// The variable that replaces it has no valid address.
-    pub(crate) fn local_agent_address() -> Result<SocketAddr, String> {
+    /// The variable that replaces the default places has no valid address.
+    pub(crate) fn local_agents() -> Result<Vec<LocalAgent>, String> {
         let Some(configured) = std::env::var_os(LOCAL_AGENT_VARIABLE) else {
-            return Ok((Ipv4Addr::LOCALHOST, DEFAULT_PORT).into());
+            return Ok(LocalAgent::default_places());
         };
-        let address = configured.to_str().and_then(|text| text.parse().ok());
-        address.ok_or_else(|| {
+        let place = configured.to_str().and_then(|text| match text.parse() {
+            Ok(Address::Unix(path)) => Some(LocalAgent::Socket(path)),
+            _ => text.parse().ok().map(LocalAgent::Port),
+        });
+        place.map(|place| vec![place]).ok_or_else(|| {
             format!(
                 "{LOCAL_AGENT_VARIABLE} in the environment: invalid address; write 127.0.0.1:1027"
             )

@@ -78,4 +78,4 @@ pub use serve::listen::{
 pub use serve::session::{Ending, Service};
 pub use serve::tls::ServerTls;
 pub use source::{GroupError, GroupSet, Machine, MachineFacts, MetricSource, ScriptedSource};
-pub use stdio::{probe_agent, serve_stdio};
+pub use stdio::serve_stdio;

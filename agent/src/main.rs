@@ -12,9 +12,9 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
     Address, Agent, Archive, BoundAddress, ListenError, Listener, Machine, MachineFacts,
-    PlaintextPolicy, ServerTls, probe_agent, serve_stdio,
+    PlaintextPolicy, ServerTls, serve_stdio,
 };
-use loadline_common::{error_text, warning_text, without_error_number};
+use loadline_common::{LocalAgent, error_text, warning_text, without_error_number};
 use loadline_protocol::sanitize;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -124,7 +124,10 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let mut bound = Vec::new();
     // The default address is only used without a socket from systemd.
     if listeners.is_empty() || options.given.contains("listen") {
-        bound = bind(&options.listen, &plaintext).await?;
+        // systemd may have opened some of the addresses.
+        let is_open = |address: &Address| listeners.iter().any(|it| it.address() == address);
+        let others: Vec<_> = options.listen.iter().filter(|it| !is_open(it)).cloned().collect();
+        bound = bind(&others, &plaintext).await?;
     }
     let metrics_bound = bind(&options.metrics_listen, &plaintext).await?;
     let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
@@ -212,14 +215,19 @@ async fn run_stdio(options: &Options) -> anyhow::Result<()> {
             () = hangup => {}
         }
     };
-    let local = Options::local_agent_address().map_err(anyhow::Error::msg)?;
-    if let Some(what) = options.given.sampling_without_effect()
-        && probe_agent(local).await.is_some()
-    {
-        print_warning(&format!("{what}: the stream is that of the agent on {local}"));
+    let places = Options::local_agents().map_err(anyhow::Error::msg)?;
+    let search = LocalAgent::search(&places).await;
+    if let Some(warning) = search.warning {
+        print_warning(&warning);
     }
+    let stream = search.found.map(|(place, stream)| {
+        if let Some(what) = options.given.sampling_without_effect() {
+            print_warning(&format!("{what}: the stream is that of the agent on {place}"));
+        }
+        stream
+    });
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
-    serve_stdio(local, start_agent(options, None), input, output, stop).await;
+    serve_stdio(stream, start_agent(options, None), input, output, stop).await;
     Ok(())
 }
 

@@ -1,18 +1,16 @@
 //! One client on standard input and output, as with ssh.
 //!
 //! ```text
-//!  stdin ──▶ requests ─┬─▶ the agent of this machine, if one answers: it has a history
+//!  stdin ──▶ requests ─┬─▶ the agent of this machine, if a trusted one answers: it has a history
 //!  stdout ◀─── rows ◀──┴── else a session of an agent in this process
 //! ```
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy, join};
-use tokio::net::TcpStream;
+use loadline_common::LocalStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy, join, split};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -20,37 +18,21 @@ use crate::agent::Agent;
 use crate::serve::listen::Listener;
 use crate::serve::server::{STOP_TIMEOUT, propagate_panic};
 
-/// Time in which the local agent must answer; then an agent is started in this process.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
-
-/// Connects to the agent at a local address. `None` unless it sends the first byte of a row or a
-/// note within 200 ms.
-pub async fn probe_agent(address: SocketAddr) -> Option<TcpStream> {
-    let answer = async {
-        let stream = TcpStream::connect(address).await?;
-        let mut first = [0];
-        let count = stream.peek(&mut first).await?;
-        let is_line = count == 1 && matches!(first[0], b'0'..=b'9' | b'n' | b'-' | b'#');
-        io::Result::Ok(is_line.then_some(stream))
-    };
-    timeout(PROBE_TIMEOUT, answer).await.ok()?.ok()?
-}
-
 /// Serves one client until `input` ends, `output` fails, or `stop` resolves.
 ///
-/// Forwards the stream of the agent at `local_agent` unchanged, if one answers. Else awaits `agent`
-/// and serves its stream.
+/// Forwards the stream of `local_agent` unchanged, if there is one. Else awaits `agent` and serves its
+/// stream.
 ///
 /// # Panics
 /// If the session panics.
 pub async fn serve_stdio(
-    local_agent: SocketAddr,
+    local_agent: Option<Box<dyn LocalStream>>,
     agent: impl Future<Output = Agent>,
     input: impl AsyncRead + Unpin + Send + 'static,
     output: impl AsyncWrite + Unpin + Send + 'static,
     stop: impl Future<Output = ()>,
 ) {
-    match probe_agent(local_agent).await {
+    match local_agent {
         Some(stream) => tokio::select! {
             () = proxy(stream, input, output) => {}
             () = stop => {}
@@ -60,13 +42,11 @@ pub async fn serve_stdio(
 }
 
 async fn proxy(
-    mut local_agent: TcpStream,
+    local_agent: Box<dyn LocalStream>,
     mut input: impl AsyncRead + Unpin,
     mut output: impl AsyncWrite + Unpin,
 ) {
-    // Sends requests at once. An error on a closed connection shows up again below.
-    let _ = local_agent.set_nodelay(true);
-    let (mut rows, mut requests) = local_agent.split();
+    let (mut rows, mut requests) = split(local_agent);
     // The end of either direction ends both.
     tokio::select! {
         _ = copy(&mut input, &mut requests) => {}

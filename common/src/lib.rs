@@ -7,9 +7,11 @@
 //!  manual    manual page, from clap's options and texts of the program
 //!  generate  output of `--generate`: manual page and shell completions
 //!  pem       certificates, keys and CAs from files, for TLS
+//!  local_agent  agent that already runs on this machine, and whose it may be
 //! ```
 
 mod generate;
+mod local_agent;
 mod manual;
 #[cfg(feature = "tls")]
 mod pem;
@@ -18,6 +20,7 @@ mod variables;
 mod version;
 
 pub use generate::GenerateTarget;
+pub use local_agent::{AGENT_PORT, LocalAgent, LocalSearch, LocalStream, Rejection};
 pub use manual::Manual;
 #[cfg(feature = "tls")]
 pub use pem::{TlsFileError, provider, read_authorities, read_identity};

@@ -15,6 +15,7 @@ mod read_options;
 mod reader;
 mod reasoned;
 mod recorder;
+mod running_agent;
 mod ssh;
 mod tcp;
 mod terminal;

@@ -134,7 +134,7 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
     let (watched, events, handles) = (Vec::new(), Vec::new(), Vec::new());
     let mut opened = Opened { bounds, recorded_columns, watched, events, handles, warnings };
     let mut last: Option<&SourceSpec> = None;
-    for (chosen, connector) in sources {
+    for (chosen, mut connector) in sources {
         connector.check_local_input().with_context(|| format!("cannot open {connector}"))?;
         // A Prometheus source has many machines, each with its own name.
         let is_fleet = matches!(chosen.source, Source::Prometheus(_));
@@ -152,7 +152,8 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         let is_first = last != Some(chosen);
         last = Some(chosen);
         let request = TypedRequest { source: name.clone(), ..settings.typed_request.clone() };
-        if let Some(warning) = request.without_history().filter(|_| connector.is_embedded()) {
+        let without_history = request.without_history().filter(|_| connector.is_embedded());
+        for warning in connector.warning.take().into_iter().chain(without_history) {
             print_warning(&warning);
             opened.warnings.push(warning);
         }

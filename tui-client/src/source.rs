@@ -6,18 +6,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+pub(crate) use loadline_common::AGENT_PORT as PORT;
 use loadline_protocol::sanitize;
 use thiserror::Error;
 
 pub use prometheus::{Prometheus, Secret};
 
-/// Default port of an agent.
-pub(crate) const PORT: u16 = 1027;
-
 /// Origin of samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// This machine: the agent on 127.0.0.1:1027 if one answers, else an agent in this process.
+    /// This machine: its agent if a trusted one answers, else an agent in this process.
     Localhost,
     /// An agent, or any program that writes rows, at a TCP port.
     Tcp(Address),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use loadline_agent::{
     Agent, AgentSettings, MachineFacts, PlaintextPolicy, ScriptedSource, serve_stdio,
 };
+use loadline_common::LocalAgent;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, Lines};
 use tokio::net::TcpStream;
@@ -195,8 +196,15 @@ async fn the_client_gets_the_history_of_the_local_agent() {
 
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (input, output) = tokio::io::split(server);
+    let search = LocalAgent::search(&[LocalAgent::Port(local.address)]).await;
     let start_agent = async { panic!("a second agent was started") };
-    tokio::spawn(serve_stdio(local.address, start_agent, input, output, std::future::pending()));
+    tokio::spawn(serve_stdio(
+        search.found.map(|it| it.1),
+        start_agent,
+        input,
+        output,
+        std::future::pending(),
+    ));
     let (rows, mut requests) = tokio::io::split(client);
     requests.write_all(b"loadline/1 history=all\n").await.unwrap();
     let mut rows = lines(rows);

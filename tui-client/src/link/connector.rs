@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
+use loadline_common::LocalAgent;
 use loadline_protocol::sanitize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::embedded::{self, EmbeddedAgent};
+use super::embedded::EmbeddedAgent;
 use super::local::LocalInput;
 use super::lookup::LookupHints;
+use super::running_agent::RunningAgent;
 use super::ssh::{SshCommand, SshTransport};
 use super::tcp::TcpTransport;
 use super::terminal::TerminalAccess;
@@ -37,6 +39,8 @@ pub struct Connector {
     name: String,
     /// Hints for a host name that was typed without a transport.
     lookup_hints: Option<LookupHints>,
+    /// Reason why the agent of this machine is not used although one seems to run.
+    pub(crate) warning: Option<String>,
 }
 
 enum Transport {
@@ -45,6 +49,8 @@ enum Transport {
     Unix(PathBuf),
     /// Standard input and output of an agent that ssh starts.
     Ssh(Box<SshTransport>),
+    /// Agent that already runs on this machine.
+    Running(RunningAgent),
     /// Agent in this process, over an in-memory pipe.
     Embedded(EmbeddedAgent),
     /// Local input, read without a connection.
@@ -59,8 +65,8 @@ type ConnectFuture = Pin<Box<dyn Future<Output = io::Result<Box<dyn ByteStream>>
 
 impl Connector {
     /// Creates the connector to a source, with `ssh` as the ssh command and `tls` for TLS. For
-    /// [`Source::Localhost`], connects to the agent of this machine if one answers, else starts an
-    /// agent in this process that samples at `interval`.
+    /// [`Source::Localhost`], connects to the agent of this machine if a trusted one answers, else starts
+    /// an agent in this process that samples at `interval`.
     ///
     /// The instances of a Prometheus server get theirs from [`Fleet`](crate::prometheus::Fleet).
     ///
@@ -72,7 +78,6 @@ impl Connector {
         ssh: &SshCommand,
         tls: &TlsClient,
     ) -> Result<Connector, TlsClientError> {
-        let mut name = source.to_string();
         let is_tcp = matches!(source, Source::Tcp(_));
         let lookup_hints = is_tcp.then(|| LookupHints::new(ssh.clone()));
         let transport = match source {
@@ -85,41 +90,42 @@ impl Connector {
             })),
             Source::Stdin => Transport::Local(LocalInput::Stdin),
             Source::Path(path) => return Ok(Connector::path(path)),
-            Source::Localhost => match embedded::connect_to_running_agent().await {
-                Some(tcp) => {
-                    name = tcp.address.to_string();
-                    Transport::Tcp(tcp)
-                }
-                None => Transport::Embedded(EmbeddedAgent::start(interval).await),
-            },
+            Source::Localhost => return Ok(Connector::localhost(interval).await),
         };
-        Ok(Connector { transport, name, lookup_hints })
+        Ok(Connector { lookup_hints, ..Connector::new(source.to_string(), transport) })
+    }
+
+    fn new(name: String, transport: Transport) -> Connector {
+        Connector { transport, name, lookup_hints: None, warning: None }
+    }
+
+    async fn localhost(interval: Option<Duration>) -> Connector {
+        let search = LocalAgent::search(&LocalAgent::default_places()).await;
+        if let Some((place, stream)) = search.found {
+            let name = place.to_string();
+            let agent = RunningAgent { place, first_stream: Some(stream) };
+            return Connector::new(name, Transport::Running(agent));
+        }
+        let embedded = Transport::Embedded(EmbeddedAgent::start(interval).await);
+        let connector = Connector::new(Source::Localhost.to_string(), embedded);
+        Connector { warning: search.warning, ..connector }
     }
 
     /// Creates a connector over TCP to a name or an address.
     pub fn tcp(host: &str, port: u16) -> Connector {
         let address = Address { host: host.to_owned(), port };
-        let name = address.to_string();
-        Connector {
-            transport: Transport::Tcp(TcpTransport::new(address)),
-            name,
-            lookup_hints: None,
-        }
+        Connector::new(address.to_string(), Transport::Tcp(TcpTransport::new(address)))
     }
 
     /// Creates a connector to a recording, a pipe or a device.
     pub(crate) fn path(path: &Path) -> Connector {
         let transport = Transport::Local(LocalInput::Path(path.to_owned()));
-        Connector { transport, name: Source::Path(path.to_owned()).to_string(), lookup_hints: None }
+        Connector::new(Source::Path(path.to_owned()).to_string(), transport)
     }
 
     pub(crate) fn tls(address: &Address, tls: &TlsClient) -> Result<Connector, TlsClientError> {
         let transport = Transport::Tls(Box::new(tls.transport(address)?));
-        Ok(Connector {
-            transport,
-            name: Source::Tls(address.clone()).to_string(),
-            lookup_hints: None,
-        })
+        Ok(Connector::new(Source::Tls(address.clone()).to_string(), transport))
     }
 
     /// Creates a connector over any byte stream that `connect` returns. `name` is displayed.
@@ -132,7 +138,7 @@ impl Connector {
             let stream = connect();
             Box::pin(async { Ok(Box::new(stream.await?) as Box<dyn ByteStream>) })
         }));
-        Connector { transport, name: sanitize(name).into_owned(), lookup_hints: None }
+        Connector::new(sanitize(name).into_owned(), transport)
     }
 
     /// Adds a similar name in the configuration, to suggest if the host is unknown.
@@ -189,6 +195,7 @@ impl Connector {
             Transport::Tls(tls) => Box::new(tls.connect().await?),
             Transport::Unix(path) => Box::new(unix::connect(path).await?),
             Transport::Ssh(ssh) => Box::new(ssh.connect(terminal).await?),
+            Transport::Running(agent) => Box::new(agent.connect().await?),
             Transport::Embedded(agent) => Box::new(agent.connect()),
             Transport::Custom(connect) => connect().await?,
             Transport::Local(_) => return Err(io::ErrorKind::Unsupported.into()),

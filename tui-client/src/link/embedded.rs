@@ -1,24 +1,13 @@
 //! Transport to an agent in this process.
 
 use std::future;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use loadline_agent::{Agent, AgentSettings, Listener, Machine, MachineFacts, Service, probe_agent};
+use loadline_agent::{Agent, AgentSettings, Listener, Machine, MachineFacts, Service};
 use tokio::io::DuplexStream;
-
-use super::tcp::TcpTransport;
-use crate::source::{Address, PORT};
 
 /// Capacity of the in-memory pipe to the agent: 16 KiB.
 const PIPE_BYTES: usize = 16 * 1024;
-
-/// Connects to the agent that runs on this machine, if one answers.
-pub(super) async fn connect_to_running_agent() -> Option<TcpTransport> {
-    let address = Address { host: Ipv4Addr::LOCALHOST.to_string(), port: PORT };
-    let first_stream = Some(probe_agent((Ipv4Addr::LOCALHOST, PORT).into()).await?);
-    Some(TcpTransport { address, first_stream })
-}
 
 pub(super) struct EmbeddedAgent(Service);
 

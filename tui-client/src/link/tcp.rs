@@ -15,20 +15,15 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(super) struct TcpTransport {
     pub(super) address: Address,
-    /// Connection that is open already, for the first `connect`.
-    pub(super) first_stream: Option<TcpStream>,
 }
 
 impl TcpTransport {
     pub(super) fn new(address: Address) -> TcpTransport {
-        TcpTransport { address, first_stream: None }
+        TcpTransport { address }
     }
 
-    pub(super) async fn connect(&mut self) -> io::Result<TcpStream> {
-        let stream = match self.first_stream.take() {
-            Some(stream) => stream,
-            None => TcpStream::connect((self.address.host.as_str(), self.address.port)).await?,
-        };
+    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect((self.address.host.as_str(), self.address.port)).await?;
         // Requests are sent without delay.
         stream.set_nodelay(true)?;
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
