@@ -26,8 +26,7 @@ impl User {
     pub(super) fn is_trusted(self) -> bool {
         let User(number) = self;
         let is_known = number == 0 || number == geteuid().as_raw() || is_service_user(number);
-        is_known
-            && !(number == overflow_user() && is_namespace_partial(&text("/proc/self/uid_map")))
+        is_known && (number != overflow_user() || maps_all_users(&text("/proc/self/uid_map")))
     }
 
     fn name(self) -> Option<String> {
@@ -71,10 +70,10 @@ fn overflow_user() -> u32 {
     text("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(OVERFLOW_USER)
 }
 
-/// Returns whether a user namespace with this map lacks some users, so that they share one number.
-fn is_namespace_partial(map: &str) -> bool {
+/// Returns whether the map of a user namespace has all users. Else many share the overflow number.
+fn maps_all_users(map: &str) -> bool {
     let all = u32::MAX.to_string();
-    !map.is_empty() && !map.lines().any(|line| line.split_ascii_whitespace().last() == Some(&all))
+    map.lines().any(|line| line.split_ascii_whitespace().last() == Some(&all))
 }
 
 /// Returns the text of a small file of the system; empty if the file cannot be read.
@@ -106,16 +105,16 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_is_partial_unless_it_maps_all_users() {
+    fn all_users_are_mapped_only_without_a_namespace_of_its_own() {
         for (map, expected) in [
-            ("         0          0 4294967295\n", false),
-            ("0 1000 1\n1 100000 65536\n", true),
-            ("0 100000 65536\n", true),
-            ("0 4294967294 1\n", true),
-            // A kernel without user namespaces.
+            ("         0          0 4294967295\n", true),
+            ("0 1000 1\n1 100000 65536\n", false),
+            ("0 100000 65536\n", false),
+            ("0 4294967295 1\n", false),
+            // A namespace whose map is not written yet.
             ("", false),
         ] {
-            assert_eq!(is_namespace_partial(map), expected, "{map}");
+            assert_eq!(maps_all_users(map), expected, "{map}");
         }
     }
 }
