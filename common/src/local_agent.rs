@@ -222,8 +222,10 @@ async fn wait_for_line(
     mut stream: impl LocalStream + 'static,
 ) -> Result<Box<dyn LocalStream>, Rejection> {
     let mut first = [0];
-    let count = stream.read(&mut first).await.map_err(|_| Rejection::NoAgent)?;
-    if count == 0 || !matches!(first[0], b'0'..=b'9' | b'n' | b'-' | b'#') {
+    if !matches!(stream.read(&mut first).await, Ok(1)) {
+        return Err(Rejection::Unusable("closed the connection".to_owned()));
+    }
+    if !matches!(first[0], b'0'..=b'9' | b'n' | b'-' | b'#') {
         return Err(Rejection::NoAgent);
     }
     let (rows, requests) = split(stream);

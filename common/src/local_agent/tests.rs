@@ -114,6 +114,20 @@ async fn another_program_is_no_agent() {
 }
 
 #[tokio::test]
+async fn a_server_that_closes_the_connection_at_once_is_named() {
+    let (_folder, path) = socket_path();
+    let (socket, port) =
+        (UnixListener::bind(&path).unwrap(), TcpListener::bind(loopback()).await.unwrap());
+    let address = port.local_addr().unwrap();
+    tokio::spawn(async move { while socket.accept().await.is_ok() {} });
+    tokio::spawn(async move { while port.accept().await.is_ok() {} });
+    for place in [LocalAgent::Socket(path), LocalAgent::Port(address)] {
+        let expected = warning(&format!("{place} closed the connection"));
+        assert_eq!(search(place).await, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_silent_port_delays_the_start_only_shortly() {
     let silent = TcpListener::bind(loopback()).await.unwrap();
     let address = silent.local_addr().unwrap();
