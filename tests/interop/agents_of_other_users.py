@@ -181,6 +181,16 @@ def the_screen_says_why_it_samples_by_itself(programs):
             terminal.quit()
 
 
+def the_agent_that_ssh_starts_does_not_believe_them_either(programs):
+    with machine(programs) as here, here.server(MALLORY):
+        # Runs the command for the server on this machine.
+        here.shell("printf '#!/bin/sh\\nfor command; do :; done\\nexec sh -c \"$command\"\\n' >/run/bin/ssh; chmod 755 /run/bin/ssh")
+        ssh = ["deploy@web-1", "--ssh", "/run/bin/ssh", "--agent-command", AGENT]
+        reason = "127.0.0.1:1027 belongs to user mallory (1001)"
+        warning = f"warning: deploy@web-1: {reason}, sampling this machine instead\n"
+        assert here.client(ALICE, *ssh) == ("deploy@web-1", warning), here.client(ALICE, *ssh)
+
+
 def agents_of_root_of_the_user_and_of_the_service_are_used(programs):
     with machine(programs) as here:
         for owner, users in [(ROOT, [ROOT, ALICE]), (ALICE, [ALICE]), (SERVICE, [ROOT, ALICE])]:
@@ -306,6 +316,7 @@ def a_user_outside_of_the_namespace_is_not_believed(programs):
 CHECKS = [
     another_users_port_is_not_believed,
     the_screen_says_why_it_samples_by_itself,
+    the_agent_that_ssh_starts_does_not_believe_them_either,
     agents_of_root_of_the_user_and_of_the_service_are_used,
     the_dynamic_user_of_the_service_is_believed_while_it_runs,
     the_socket_of_the_service_comes_first,

@@ -28,7 +28,7 @@ use crate::source::Destination;
 use agent_failure::file_probe;
 use exit::SshExit;
 use login_text::{Greeting, read_greeting};
-use stderr::StderrReader;
+use stderr::{Echo, StderrReader};
 
 /// Timeout of `ssh -G`, which prints the configuration: 2 s.
 const CONFIGURATION_TIMEOUT: Duration = Duration::from_secs(2);
@@ -92,7 +92,11 @@ impl SshTransport {
         let piped = "the standard streams of the child are pipes";
         let requests = child.stdin.take().expect(piped);
         let mut rows = child.stdout.take().expect(piped);
-        let echo = terminal == TerminalAccess::Lent { echo: true };
+        let echo = match terminal {
+            TerminalAccess::Taken => Echo::Nothing,
+            TerminalAccess::Lent { echo: false } => Echo::Warnings(self.destination.name()),
+            TerminalAccess::Lent { echo: true } => Echo::All,
+        };
         let stderr = StderrReader::start(child.stderr.take().expect(piped), echo);
         match read_greeting(&mut rows).await {
             Greeting::Rows(first) => {

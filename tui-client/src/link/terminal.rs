@@ -9,7 +9,7 @@ pub enum TerminalAccess {
     Taken,
     /// In plain mode: the transport may prompt.
     Lent {
-        /// True if other messages than prompts are shown, too.
+        /// True if other messages than prompts and warnings are shown, too.
         echo: bool,
     },
 }
@@ -39,7 +39,7 @@ impl TerminalLender {
 
     /// Makes the link try to connect at once, with the terminal. Resolves once the source is
     /// connected or the attempt has failed; until then, the terminal must be in plain mode. With
-    /// `echo`, the terminal shows other messages than prompts, too.
+    /// `echo`, the terminal shows other messages than prompts and warnings, too.
     pub(crate) async fn lend(&self, echo: bool) {
         let (sender, returned) = oneshot::channel();
         // An error means that the link has ended and needs no terminal.

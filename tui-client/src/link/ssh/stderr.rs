@@ -33,8 +33,8 @@ pub(super) struct StderrReader {
 }
 
 impl StderrReader {
-    /// Starts reading. With `echo`, copies lines to our own standard error until `clear`.
-    pub(super) fn start(mut from: ChildStderr, echo: bool) -> StderrReader {
+    /// Starts reading, and copies lines to our own standard error until `clear`.
+    pub(super) fn start(mut from: ChildStderr, echo: Echo) -> StderrReader {
         let tail = Arc::new(Mutex::new(StderrTail { echo, ..StderrTail::default() }));
         let task = tokio::spawn({
             let tail = tail.clone();
@@ -67,6 +67,29 @@ impl StderrReader {
     }
 }
 
+/// Lines to copy to our own standard error.
+#[derive(Debug, Default)]
+pub(super) enum Echo {
+    #[default]
+    Nothing,
+    /// Warnings of the agent, with the name of the source.
+    Warnings(String),
+    All,
+}
+
+impl Echo {
+    fn text(&self, line: &str) -> Option<String> {
+        match self {
+            Echo::Nothing => None,
+            Echo::Warnings(source) => {
+                let warning = line.strip_prefix("warning: ")?;
+                Some(format!("warning: {source}: {warning}"))
+            }
+            Echo::All => Some(line.to_owned()),
+        }
+    }
+}
+
 /// Locks the tail, even if poisoned: a panic elsewhere ends the program anyway.
 fn lock(tail: &Mutex<StderrTail>) -> std::sync::MutexGuard<'_, StderrTail> {
     tail.lock().unwrap_or_else(PoisonError::into_inner)
@@ -79,7 +102,7 @@ struct StderrTail {
     line: Vec<u8>,
     /// Last complete lines that were informative, at most [`LINES_MAX`].
     last: VecDeque<String>,
-    echo: bool,
+    echo: Echo,
 }
 
 impl StderrTail {
@@ -95,9 +118,7 @@ impl StderrTail {
             }
             let line = clean_line(&self.line);
             self.line.clear();
-            if self.echo {
-                shown.push(line.clone());
-            }
+            shown.extend(self.echo.text(&line));
             self.keep(line);
         }
         shown
@@ -182,8 +203,11 @@ mod tests {
 
     #[test]
     fn lines_are_returned_only_with_echo() {
-        let mut tail = StderrTail { echo: true, ..StderrTail::default() };
-        assert_eq!(tail.feed(b"one\ntwo\nthr"), ["one", "two"]);
-        assert_eq!(StderrTail::default().feed(b"one\n"), [""; 0]);
+        let feed =
+            |echo, bytes| StderrTail { echo, ..StderrTail::default() }.feed(bytes).join("\n");
+        assert_eq!(feed(Echo::All, b"one\ntwo\nthr"), "one\ntwo");
+        assert_eq!(feed(Echo::Nothing, b"one\n"), "");
+        let warnings = Echo::Warnings("web-1".to_owned());
+        assert_eq!(feed(warnings, b"one\nwarning: two\nWarning: three\n"), "warning: web-1: two");
     }
 }
