@@ -127,9 +127,9 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
         // systemd may have opened some of the addresses.
         let is_open = |address: &Address| listeners.iter().any(|it| it.address() == address);
         let others: Vec<_> = options.listen.iter().filter(|it| !is_open(it)).cloned().collect();
-        bound = bind(&others, &plaintext).await?;
+        bound = bind(&others, &plaintext, !listeners.is_empty()).await?;
     }
-    let metrics_bound = bind(&options.metrics_listen, &plaintext).await?;
+    let metrics_bound = bind(&options.metrics_listen, &plaintext, false).await?;
     let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
     let agent = start_agent(options, archive).await;
     listeners.extend(listen(bound)?);
@@ -166,13 +166,21 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Binds addresses. With sockets of systemd, an address in use is only logged: any local user can take
+/// a port, and must not stop the service.
 async fn bind(
     addresses: &[Address],
     plaintext: &PlaintextPolicy,
+    has_sockets: bool,
 ) -> Result<Vec<BoundAddress>, ListenError> {
     let mut bound = Vec::new();
     for address in addresses {
-        bound.push(Listener::bind(address, plaintext.clone()).await?);
+        match Listener::bind(address, plaintext.clone()).await {
+            Err(error @ ListenError::Bind(..)) if has_sockets => {
+                tracing::error!("{}", without_error_number(&error.to_string()));
+            }
+            made => bound.push(made?),
+        }
     }
     Ok(bound)
 }

@@ -169,6 +169,15 @@ def users_of_the_machine_find_the_service(programs):
         assert here.source() == "127.0.0.1:1027"
         here.run("systemctl", "restart", "loadline-agent.service")
         assert here.source() == f"unix:{SOCKET}"
+        # Another user may take the port first.
+        here.run("systemctl", "stop", "loadline-agent.service")
+        other = ["setpriv", f"--reuid={USER + 1}", f"--regid={USER + 1}", "--clear-groups"]
+        here.run("systemd-run", *other, "nc", "-lk", "127.0.0.1", "1027")
+        here.run("sh", "-c", "until nc -z 127.0.0.1 1027; do sleep 0.1; done")
+        here.run("systemctl", "start", "loadline-agent.service")
+        assert here.source() == f"unix:{SOCKET}"
+        status = here.run("systemctl", "show", "--property=StatusText", "loadline-agent.service")
+        assert status.strip() == f"StatusText=listening on unix:{SOCKET}", status
         # Nobody can start a service that was stopped.
         here.run("systemctl", "stop", "loadline-agent.service")
         assert here.source() == "localhost"
