@@ -36,6 +36,10 @@ pub(crate) fn write_manual(page: &mut Manual) {
             "Environment of the service: options, such as LOADLINE_AGENT_INTERVAL=2s.",
         )
         .term("/var/lib/loadline-agent", "Samples of the service, kept across restarts.")
+        .term(
+            "/run/loadline/agent.sock",
+            "Socket of the service, which loadline and --stdio on this machine try first.",
+        )
         .section("EXAMPLES")
         .term("loadline-agent", "Samples this machine, and serves the samples on 127.0.0.1:1027.")
         .term(

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::user::User;
 
-/// Time limit for reading the lists: 1 s. The system writes about a million lines in that time.
+/// Time limit for reading the lists: 1 s, enough for 100,000 connections.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// State of an established connection.

@@ -17,8 +17,8 @@ fn write_sources(page: &mut Manual) {
     page.section("SOURCES")
         .term(
             "(none)",
-            "This machine: the agent on 127.0.0.1:1027 if it answers, else an agent inside \
-             this program.",
+            "This machine: the agent at /run/loadline/agent.sock or 127.0.0.1:1027 if it belongs to \
+             root, to the same user or to the service, else an agent inside this program.",
         )
         .term(
             "HOST, HOST:PORT, tcp://HOST:PORT",
