@@ -1,7 +1,10 @@
 //! `loadline-agent --stdio`: one client on standard input and output.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -34,7 +37,7 @@ impl StdioAgent {
     }
 
     /// Starts the program on a machine whose agent has this address.
-    fn with_local_agent(local_agent: SocketAddr, options: &str) -> StdioAgent {
+    fn with_local_agent(local_agent: impl ToString, options: &str) -> StdioAgent {
         let mut child = Command::new(env!("CARGO_BIN_EXE_loadline-agent"))
             .arg("--stdio")
             .args(options.split_whitespace())
@@ -70,7 +73,12 @@ impl StdioAgent {
     }
 
     /// Waits until the program ends with exit code 0 and without an error message.
-    fn assert_ends(mut self) {
+    fn assert_ends(self) {
+        self.assert_ends_with("");
+    }
+
+    /// Waits until the program ends with exit code 0 and this text on standard error.
+    fn assert_ends_with(mut self, expected: &str) {
         let begin = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -81,7 +89,7 @@ impl StdioAgent {
         };
         let mut stderr = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
+        assert_eq!((status.code(), stderr.as_str()), (Some(0), expected));
     }
 }
 
@@ -179,6 +187,34 @@ fn a_server_that_is_no_agent_is_not_proxied() {
     assert_eq!(received.recv_timeout(DEADLINE).unwrap(), "the end");
     agent.requests = None;
     agent.assert_ends();
+}
+
+#[test]
+fn a_socket_is_proxied_unless_another_user_can_have_put_it_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        client.write_all(b"1 2 3\n").unwrap();
+        client.read_to_string(&mut String::new()).unwrap();
+        listener
+    });
+    let address = format!("unix:{}", path.display());
+    let mut agent = StdioAgent::with_local_agent(&address, "");
+    assert_eq!(agent.line(), "1 2 3\n");
+    agent.requests = None;
+    agent.assert_ends();
+
+    let _listener = server.join().unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    let mut agent = StdioAgent::with_local_agent(&address, "");
+    assert_eq!(agent.line().split_whitespace().count(), 6);
+    agent.requests = None;
+    agent.assert_ends_with(&format!(
+        "warning: {address} is in a folder to which other users can write, sampling this machine \
+         instead\n"
+    ));
 }
 
 #[tokio::test]
