@@ -6,13 +6,14 @@ mod service;
 
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
-    Address, Agent, Archive, BoundAddress, ListenError, Listener, Machine, MachineFacts,
-    PlaintextPolicy, ServerTls, probe_agent, serve_stdio,
+    Address, Agent, Archive, ArchiveError, BoundAddress, ListenError, Listener, Machine,
+    MachineFacts, PlaintextPolicy, ServerTls, probe_agent, serve_stdio,
 };
 use loadline_common::{error_text, warning_text, without_error_number};
 use loadline_protocol::sanitize;
@@ -107,8 +108,15 @@ async fn start_agent(options: &Options, archive: Option<Archive>) -> Agent {
     Agent::start_with_archive(machine, facts, options.settings(), archive).await
 }
 
+async fn open_archive(folder: Option<&Path>) -> Result<Option<Archive>, ArchiveError> {
+    match folder {
+        Some(folder) => Archive::open(folder).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 async fn run_server(options: &Options) -> anyhow::Result<()> {
-    let stop = stop_signal()?;
+    let mut stop = std::pin::pin!(stop_signal()?);
     let hangups = catch(SignalKind::hangup())?;
     let tls = options.tls_files().map(ServerTls::open).transpose()?;
     if tls.is_some() {
@@ -127,8 +135,15 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
         bound = bind(&options.listen, &plaintext).await?;
     }
     let metrics_bound = bind(&options.metrics_listen, &plaintext).await?;
-    let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
-    let agent = start_agent(options, archive).await;
+    let start = async {
+        let archive = open_archive(options.state_dir.as_deref()).await?;
+        anyhow::Ok(start_agent(options, archive).await)
+    };
+    let agent = tokio::select! {
+        agent = start => agent?,
+        // The state directory may be slow.
+        () = &mut stop => return Ok(()),
+    };
     listeners.extend(listen(bound)?);
     let metrics = listen(metrics_bound)?;
     if options.log_level() >= Level::WARN {

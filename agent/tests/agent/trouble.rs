@@ -1,15 +1,19 @@
-//! Faults: a killed or stopped agent, a loaded machine, no file descriptors, a full disk.
+//! Faults: a killed or stopped agent, a loaded machine, no file descriptors, an unusable state directory.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::running_agent::{DEADLINE, RunningAgent, line, program};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 const KILLS: u32 = 50;
@@ -219,17 +223,52 @@ fn an_agent_without_file_descriptors_logs_once_and_recovers() {
 }
 
 #[test]
-fn with_a_full_disk_the_agent_serves_on_and_logs_once() {
-    let folder = tempfile::tempdir().unwrap();
-    // Each write fails like a write to a full disk.
-    std::os::unix::fs::symlink("/dev/full", folder.path().join("newer.load")).unwrap();
-    let mut agent = start_with_state(folder.path());
-    let (mut client, _) = subscribe(&agent.address(), "");
-    let mut rows = 0;
-    while rows < 10 {
-        rows += u32::from(!line(&mut client).starts_with('#'));
+fn files_are_for_the_owner_to_write_and_the_group_to_read_whatever_the_umask() {
+    for umask in ["000", "002", "077", "777"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/one");
+        let mut shell = Command::new("sh");
+        let script = r#"umask "$1"; exec "$0" -l 127.0.0.1:0 --state-dir "$2""#;
+        let agent = env!("CARGO_BIN_EXE_loadline-agent");
+        shell.args(["-c", script, agent, umask]).arg(&path).stdin(Stdio::null());
+        let mut agent = RunningAgent::start(shell);
+        agent.address();
+        agent.signal(Signal::TERM);
+        agent.wait_exit();
+        let mode = |name: &str| fs::metadata(path.join(name)).unwrap().mode() & 0o7777;
+        let modes = [".", "..", "newer.load", "lock"].map(mode);
+        assert_eq!(modes, [0o750, 0o750, 0o640, 0o640], "umask {umask}");
     }
+}
+
+/// Checks that an agent with this state directory serves, samples, logs the error once and ends in
+/// time.
+fn check_serves_on(folder: &Path, error: &str) {
+    let mut agent = start_with_state(folder);
+    let (mut client, _) = subscribe(&agent.address(), "");
+    (0..10).for_each(|_| assert!(next_stamp(&mut client).1 > 0));
+    agent.signal(Signal::TERM);
+    let (code, duration) = agent.wait_exit();
+    assert_eq!(code, Some(0));
+    assert!(duration < Duration::from_secs(2), "{duration:?}");
     let log = agent.kill();
     assert_eq!(log.matches("cannot keep samples").count(), 1, "{log}");
-    assert!(log.contains("No space left on device"), "{log}");
+    assert_eq!(log.matches("samples are lost: the agent ends").count(), 1, "{log}");
+    assert!(log.contains(error), "{log}");
+}
+
+#[test]
+fn with_a_directory_that_cannot_be_used_the_agent_serves_on_and_logs_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join("newer.load");
+    // Neither the device nor the fifo is opened: both might block.
+    std::os::unix::fs::symlink("/dev/full", &newer).unwrap();
+    check_serves_on(folder.path(), "newer.load is a symbolic link; remove it");
+    fs::remove_file(&newer).unwrap();
+    let modes = Mode::RUSR | Mode::WUSR;
+    mknodat(CWD, &newer, FileType::Fifo, modes, 0).unwrap();
+    check_serves_on(folder.path(), "newer.load is a fifo; remove it");
+    fs::remove_file(&newer).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    check_serves_on(folder.path(), "all users can write to");
 }
