@@ -18,8 +18,8 @@ use loadline_agent::{
 use loadline_common::{error_text, warning_text, without_error_number};
 use loadline_protocol::sanitize;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tracing::Level;
 
 use crate::cli::{Options, OptionsError};
@@ -118,6 +118,8 @@ async fn open_archive(folder: Option<&Path>) -> Result<Option<Archive>, ArchiveE
 async fn run_server(options: &Options) -> anyhow::Result<()> {
     let mut stop = std::pin::pin!(stop_signal()?);
     let hangups = catch(SignalKind::hangup())?;
+    // A limit of the size of files is an error of a write to --state-dir, not the end of the agent.
+    let _file_too_large = catch(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
     let tls = options.tls_files().map(ServerTls::open).transpose()?;
     if tls.is_some() {
         let client_certificates = options.tls_client_ca.is_some();
@@ -203,7 +205,11 @@ fn metrics_url(address: &Address, is_private: bool) -> String {
 }
 
 /// Reloads the certificates at each SIGHUP.
-async fn reload_on_hangup(mut hangups: Signal, tls: Option<ServerTls>, status: &str) -> Infallible {
+async fn reload_on_hangup(
+    mut hangups: unix::Signal,
+    tls: Option<ServerTls>,
+    status: &str,
+) -> Infallible {
     while hangups.recv().await.is_some() {
         service::notify_reloading();
         match tls.as_ref().map(ServerTls::reload) {
@@ -239,7 +245,7 @@ async fn run_stdio(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Catches a signal from now on, so that it does not end the agent.
-fn catch(kind: SignalKind) -> anyhow::Result<Signal> {
+fn catch(kind: SignalKind) -> anyhow::Result<unix::Signal> {
     signal(kind).context(NO_SIGNALS)
 }
 

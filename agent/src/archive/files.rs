@@ -117,14 +117,16 @@ impl StateFiles {
         // Left by an agent that was killed. On a read-only disk, it stays.
         let _ = folder.rename(NEXT, None);
         let path = folder.file(NEWER);
-        if let Some(span) = ring.span_of_older() {
+        let row_bytes = ring.span_of_older().map(|span| {
             let mut older = Ring::new(&info.schema, info.interval, span.end - span.start);
             let loader = FileLoader { schema: &info.schema, span, activity: &self.activity };
             loader.load(&folder.file(OLDER), &mut older);
-            self.newer_row_bytes = loader.load(&path, &mut older);
+            let row_bytes = loader.load(&path, &mut older);
             ring.prepend(&older);
-        }
+            row_bytes
+        });
         self.newer_id = file_id(&path)?;
+        self.newer_row_bytes = row_bytes.or(self.newer_id.map(|id| id.length)).unwrap_or(0);
         if self.content == Content::Unread {
             self.content = Content::Complete;
         }

@@ -77,8 +77,9 @@ pub(super) struct StateFolder {
     path: PathBuf,
     _lock: File,
     lock_id: FileId,
-    /// The file [`OLDER`], which never changes.
-    older_id: Option<FileId>,
+    /// Length of [`OLDER`], which never changes. Its inode may: the file is not open, and some file
+    /// systems number it anew.
+    older_bytes: Option<u64>,
 }
 
 impl StateFolder {
@@ -95,8 +96,8 @@ impl StateFolder {
             TryLockError::Error(why) => unusable(why),
         })?;
         let lock_id = FileId::of(&lock.metadata().map_err(unusable)?);
-        let older_id = file_id(&path.join(OLDER)).map_err(unusable)?;
-        Ok(StateFolder { given: given.to_owned(), path, _lock: lock, lock_id, older_id })
+        let older_bytes = length(&path.join(OLDER)).map_err(unusable)?;
+        Ok(StateFolder { given: given.to_owned(), path, _lock: lock, lock_id, older_bytes })
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -116,11 +117,9 @@ impl StateFolder {
             return Ok(Some(format!("{given} was replaced")));
         }
         let lock = self.lock_id.change_at(&self.file(LOCK))?;
-        let older = match &self.older_id {
-            Some(older) => older.change_at(&self.file(OLDER))?,
-            None => None,
-        };
-        Ok(lock.or(older))
+        let older = self.file(OLDER);
+        let is_changed = self.older_bytes.is_some() && length(&older)? != self.older_bytes;
+        Ok(lock.or(is_changed.then(|| format!("{} was changed or removed", older.display()))))
     }
 
     /// Renames a file, or removes it if there is no new name.
@@ -130,7 +129,7 @@ impl StateFolder {
             Some(to) => fs::rename(from, self.file(to)),
             None => fs::remove_file(from),
         })?;
-        self.older_id = file_id(&self.file(OLDER))?;
+        self.older_bytes = length(&self.file(OLDER))?;
         Ok(())
     }
 }
@@ -155,6 +154,10 @@ pub(super) fn file_id(path: &Path) -> io::Result<Option<FileId>> {
     Ok(Some(FileId::of(&metadata)))
 }
 
+fn length(path: &Path) -> io::Result<Option<u64>> {
+    Ok(file_id(path)?.map(|id| id.length))
+}
+
 /// Opens a regular file that no other user can change. `None` if it is missing.
 pub(super) fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<Option<File>> {
     let Some(id) = file_id(path)? else { return Ok(None) };
@@ -168,7 +171,7 @@ pub(super) fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<Op
         return Err(io::Error::other(format!("{} was replaced", path.display())));
     }
     if metadata.mode() & OTHERS_WRITE != 0 {
-        file.set_permissions(Permissions::from_mode(metadata.mode() & 0o777 & !OTHERS_WRITE))?;
+        set_mode(&file, metadata.mode() & 0o777 & !OTHERS_WRITE)?;
     }
     Ok(Some(file))
 }
@@ -177,8 +180,22 @@ pub(super) fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<Op
 pub(super) fn create_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     let file = options.create_new(true).append(true).mode(FILE_MODE).open(path)?;
-    file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+    set_mode(&file, FILE_MODE)?;
     Ok(file)
+}
+
+/// Creates a directory.
+fn create_folder(path: &Path) -> io::Result<Metadata> {
+    DirBuilder::new().mode(FOLDER_MODE).create(path)?;
+    set_mode(&File::open(path)?, FOLDER_MODE)?;
+    path.symlink_metadata()
+}
+
+/// Sets the mode of a file, whatever the umask. Some file systems, such as FAT, refuse modes: then
+/// others must not be able to write.
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    let result = file.set_permissions(Permissions::from_mode(mode));
+    if result.is_err() && file.metadata()?.mode() & OTHERS_WRITE == 0 { Ok(()) } else { result }
 }
 
 /// Opens the file for the lock: to write, because NFS locks only such files, or to read, because
@@ -221,9 +238,7 @@ fn resolve(given: &Path, creates: bool) -> io::Result<PathBuf> {
         let next = path.join(name);
         let metadata = match next.symlink_metadata() {
             Err(error) if creates && error.kind() == io::ErrorKind::NotFound => {
-                DirBuilder::new().mode(FOLDER_MODE).create(&next)?;
-                fs::set_permissions(&next, Permissions::from_mode(FOLDER_MODE))?;
-                next.symlink_metadata()?
+                create_folder(&next)?
             }
             metadata => metadata?,
         };

@@ -272,3 +272,50 @@ fn with_a_directory_that_cannot_be_used_the_agent_serves_on_and_logs_once() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     check_serves_on(folder.path(), "all users can write to");
 }
+
+/// Returns the sequence numbers on disk. Checks that each row is whole.
+fn seqs_on_disk(folder: &Path) -> Vec<u64> {
+    let text = fs::read_to_string(folder.join("newer.load")).unwrap();
+    assert!(text.starts_with("# loadline/1 ") && text.ends_with('\n'), "{text}");
+    let columns = text.lines().find(|line| line.starts_with("# columns")).unwrap();
+    let fields = columns.split(' ').count() - 2;
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    rows.inspect(|row| assert_eq!(row.split(' ').count(), fields, "{row}"))
+        .map(|row| parse_stamp(row).1)
+        .collect()
+}
+
+#[test]
+fn after_failed_writes_the_disk_has_every_sample_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = start_with_state(folder.path());
+    let address = agent.address();
+    let (mut client, _) = subscribe(&address, "");
+    let mut wait_for = |seq| while next_stamp(&mut client).1 < seq {};
+    wait_for(3);
+    // Each time, the limit cuts a row in two.
+    for step in 1..=3 {
+        let bytes = fs::metadata(folder.path().join("newer.load")).unwrap().len();
+        let current = Some(bytes + 100);
+        let pid = Pid::from_child(&agent.child);
+        let limit = Rlimit { current, maximum: None };
+        prlimit(Some(pid), Resource::Fsize, limit).unwrap();
+        wait_for(step * 20 - 2);
+        prlimit(Some(pid), Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
+        wait_for(step * 20 + 8);
+        let seqs = seqs_on_disk(folder.path());
+        assert!(seqs.len() as u64 >= step * 20 + 6, "after failure {step}: {seqs:?}");
+    }
+    agent.signal(Signal::TERM);
+    agent.wait_exit();
+    let seqs = seqs_on_disk(folder.path());
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    let log = agent.kill();
+    assert_eq!(
+        log.matches("cannot keep samples, retrying error=File too large").count(),
+        3,
+        "{log}"
+    );
+    assert_eq!(log.matches("keeping samples again").count(), 3, "{log}");
+    assert!(!log.contains("anew") && !log.contains("lost"), "{log}");
+}
