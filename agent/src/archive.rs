@@ -35,8 +35,8 @@ use files::StateFiles;
 use loadline_common::without_error_number;
 use writer::ArchiveWriter;
 
-/// Time that a start waits for the disk, once to open it and once to read it: 3 s. Without a longer
-/// wait, clients can resume the samples of the previous agent; with it, the agent would be missed.
+/// Time that a start waits for the disk, once to open it and once to read it: 3 s. Clients that
+/// reconnect find the samples that were loaded until then; a longer wait would be an outage.
 const START_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Timeout for writing the last samples to disk: 1 s, because the agent has to end.
@@ -118,8 +118,10 @@ impl Archive {
             if let Ok(Job { ring, cursor, info, loaded }) = jobs.blocking_recv() {
                 let mut writer = ArchiveWriter::new(files, ring, cursor, info);
                 // The first write reports an error.
-                let _ = writer.load();
-                let _ = loaded.send(());
+                let is_loaded = writer.load().is_ok();
+                if loaded.send(()).is_err() && is_loaded {
+                    tracing::info!("earlier samples are loaded");
+                }
                 writer.run();
             }
             let _ = done.send(());
@@ -158,7 +160,7 @@ impl Archive {
 
 fn log_late(folder: &Path) {
     let path = folder.display();
-    tracing::error!(%path, "the disk of --state-dir is slow: starting without earlier samples");
+    tracing::error!(%path, "the disk of --state-dir is slow: starting before earlier samples are loaded");
 }
 
 /// Archive of a running agent.

@@ -205,7 +205,7 @@ def a_disk_that_hangs_stops_nothing(programs: Programs) -> str:
         with mounted(folder, "true", *hanging, *command(programs, folder)) as process:
             port = port_of(process)
             wait_until("samples", lambda: len(history(port)) > 10)
-            logged(process, "the disk of --state-dir is slow: starting without earlier samples")
+            logged(process, "the disk of --state-dir is slow: starting before earlier samples are loaded")
             wait_until("the error", lambda: "does not answer: samples stay in memory" in process.stderr(), within=30)
             end(process)
             logged(process, "stopped before all samples were on disk")

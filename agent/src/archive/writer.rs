@@ -26,7 +26,7 @@ pub(super) struct ArchiveWriter {
     /// Lines to write, a reused buffer, and the size in bytes of the notes among them.
     lines: Vec<u8>,
     note_bytes: usize,
-    /// Whether a failure was logged, and the recovery was not.
+    /// True from the log of a failure to the log of its recovery.
     has_failed: bool,
     /// Time at which the files were written anew.
     rewritten: Option<Instant>,
@@ -114,7 +114,7 @@ impl ArchiveWriter {
             return Err(io::Error::other("another program changes the files in --state-dir"));
         }
         self.cursor.seek(History::All, None, 1);
-        (self.note_bytes, _) = (0, self.lines.clear());
+        self.clear_lines();
         self.push_headers();
         let written = self.files.begin_anew().and_then(|()| self.copy_rows()).map(drop);
         self.files.end_anew(written)?;
@@ -148,9 +148,13 @@ impl ArchiveWriter {
             self.lines.extend_from_slice(&rows);
         }
         self.files.append(&self.lines, row_bytes)?;
+        self.clear_lines();
+        Ok(())
+    }
+
+    fn clear_lines(&mut self) {
         self.lines.clear();
         self.note_bytes = 0;
-        Ok(())
     }
 
     /// Appends the header and the columns of the following rows.

@@ -13,7 +13,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::running_agent::{DEADLINE, RunningAgent, line, program};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 const KILLS: u32 = 50;
@@ -265,8 +264,7 @@ fn with_a_directory_that_cannot_be_used_the_agent_serves_on_and_logs_once() {
     std::os::unix::fs::symlink("/dev/full", &newer).unwrap();
     check_serves_on(folder.path(), "newer.load is a symbolic link; remove it");
     fs::remove_file(&newer).unwrap();
-    let modes = Mode::RUSR | Mode::WUSR;
-    mknodat(CWD, &newer, FileType::Fifo, modes, 0).unwrap();
+    assert!(Command::new("mkfifo").arg(&newer).status().unwrap().success());
     check_serves_on(folder.path(), "newer.load is a fifo; remove it");
     fs::remove_file(&newer).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -318,4 +316,25 @@ fn after_failed_writes_the_disk_has_every_sample_once() {
     );
     assert_eq!(log.matches("keeping samples again").count(), 3, "{log}");
     assert!(!log.contains("anew") && !log.contains("lost"), "{log}");
+}
+
+#[test]
+fn samples_that_no_longer_fit_in_memory_while_the_disk_fails_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join("newer.load");
+    fs::create_dir(&newer).unwrap();
+    let arguments = "-l 127.0.0.1:0 -i 250ms --history 2s --state-dir";
+    let command = program(&format!("{arguments} {}", folder.path().display()));
+    let mut agent = RunningAgent::start(command);
+    let (mut client, _) = subscribe(&agent.address(), "");
+    while next_stamp(&mut client).1 < 20 {}
+    fs::remove_dir(&newer).unwrap();
+    let log = agent.log_until("keeping samples again");
+    let lost = log.split("samples are lost: older than --history").nth(1).expect(&log);
+    let lost = lost.split(" lost=").nth(1).unwrap().split(' ').next().unwrap();
+    agent.signal(Signal::TERM);
+    agent.wait_exit();
+    let text = fs::read_to_string(&newer).unwrap();
+    assert!(text.contains(&format!("# skipped from=1 to={lost}\n")), "{lost}: {text}");
+    assert_eq!(seqs_on_disk(folder.path())[0], lost.parse::<u64>().unwrap() + 1);
 }
