@@ -188,7 +188,7 @@ def a_removed_folder_is_noticed_between_two_samples(programs: Programs) -> str:
             wait_until("a row on disk again", lambda: rows(state), within=NOTICE)
             took = time.monotonic() - begin
             assert rows(state) == history(port)
-            logged(process, "newer.load was removed: writing the samples anew")
+            logged(process, "newer.load was removed: rewriting the samples")
             end(process)
         return f"within {took:.0f} s"
 

@@ -47,7 +47,7 @@ pub(super) enum Content {
     Unread,
     /// All samples that were written.
     Complete,
-    /// Changed by another program: all samples of the ring have to be written anew.
+    /// Changed by another program: all samples of the ring have to be rewritten.
     Damaged,
 }
 
@@ -188,7 +188,7 @@ impl StateFiles {
     }
 
     /// Begins a file that will replace the damaged ones.
-    pub(super) fn begin_anew(&mut self) -> io::Result<()> {
+    pub(super) fn begin_rewrite(&mut self) -> io::Result<()> {
         if let Some(folder) = &mut self.folder {
             self.activity.begin();
             folder.rename(NEXT, None)?;
@@ -200,7 +200,7 @@ impl StateFiles {
     }
 
     /// Replaces the damaged files by the new one. Without success, gives its space back.
-    pub(super) fn end_anew(&mut self, result: io::Result<()>) -> io::Result<()> {
+    pub(super) fn end_rewrite(&mut self, result: io::Result<()>) -> io::Result<()> {
         let Some(folder) = &mut self.folder else { return result };
         let replaced = result
             .and_then(|()| folder.rename(NEXT, Some(NEWER)))

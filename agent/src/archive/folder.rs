@@ -78,7 +78,7 @@ pub(super) struct StateFolder {
     _lock: File,
     lock_id: FileId,
     /// Length of [`OLDER`], which never changes. Its inode may: the file is not open, and some file
-    /// systems number it anew.
+    /// systems renumber it.
     older_bytes: Option<u64>,
 }
 

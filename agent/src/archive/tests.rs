@@ -316,7 +316,7 @@ async fn an_agent_that_ends_during_a_failure_tries_once_more() {
 }
 
 /// Checks that a running agent notices what `damage` does to its directory and files, by its next
-/// sample, and writes all samples anew.
+/// sample, and writes all samples again.
 async fn check_damage(name: &str, damage: impl FnOnce(&Path, &Path)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
@@ -336,7 +336,7 @@ async fn check_damage(name: &str, damage: impl FnOnce(&Path, &Path)) {
 }
 
 #[tokio::test]
-async fn files_that_another_program_changes_are_written_anew() {
+async fn files_that_another_program_changes_are_rewritten() {
     check_damage("file removed", |_, newer| fs::remove_file(newer).unwrap()).await;
     check_damage("file emptied", |_, newer| fs::write(newer, "").unwrap()).await;
     check_damage("file shortened", |_, newer| {

@@ -28,7 +28,7 @@ pub(super) struct ArchiveWriter {
     note_bytes: usize,
     /// True from the log of a failure to the log of its recovery.
     has_failed: bool,
-    /// Time at which the files were written anew.
+    /// Time at which the files were rewritten.
     rewritten: Option<Instant>,
 }
 
@@ -88,12 +88,12 @@ impl ArchiveWriter {
     /// [`ReadOutcome::Wait`] or [`ReadOutcome::Closed`].
     fn try_write(&mut self) -> io::Result<ReadOutcome> {
         if let Some(change) = self.files.find_change()? {
-            tracing::warn!("{change}: writing the samples anew");
+            tracing::warn!("{change}: rewriting the samples");
             self.has_failed = true;
         }
         self.load()?;
         if self.files.content() == Content::Damaged {
-            self.write_anew()?;
+            self.rewrite()?;
         }
         self.copy_rows()
     }
@@ -109,15 +109,15 @@ impl ArchiveWriter {
 
     /// Writes all samples of the ring to a new file, which replaces the damaged ones. So no sample is
     /// there twice. Waits before a second time: another program might damage the files for ever.
-    fn write_anew(&mut self) -> io::Result<()> {
+    fn rewrite(&mut self) -> io::Result<()> {
         if self.rewritten.is_some_and(|at| at.elapsed() < CHECK_INTERVAL) {
             return Err(io::Error::other("another program changes the files in --state-dir"));
         }
         self.cursor.seek(History::All, None, 1);
         self.clear_lines();
         self.push_headers();
-        let written = self.files.begin_anew().and_then(|()| self.copy_rows()).map(drop);
-        self.files.end_anew(written)?;
+        let written = self.files.begin_rewrite().and_then(|()| self.copy_rows()).map(drop);
+        self.files.end_rewrite(written)?;
         self.rewritten = Some(Instant::now());
         Ok(())
     }

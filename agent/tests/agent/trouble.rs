@@ -315,7 +315,7 @@ fn after_failed_writes_the_disk_has_every_sample_once() {
         "{log}"
     );
     assert_eq!(log.matches("keeping samples again").count(), 3, "{log}");
-    assert!(!log.contains("anew") && !log.contains("lost"), "{log}");
+    assert!(!log.contains("rewriting") && !log.contains("lost"), "{log}");
 }
 
 #[test]
