@@ -59,7 +59,7 @@ impl LoopbackAgent {
 
     /// Starts an agent on a free port that archives its samples in a folder.
     pub async fn start_with_archive(folder: &Path, interval: Duration) -> LoopbackAgent {
-        let archive = Some(Archive::open(folder).unwrap());
+        let archive = Some(Archive::open(folder).await.unwrap());
         let agent =
             Agent::start_with_archive(counting_source(), web_1(), settings(interval), archive);
         LoopbackAgent::run(agent.await, 0, PlaintextPolicy::LoopbackOnly).await

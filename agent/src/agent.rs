@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loadline_protocol::{Schema, Stamp};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use crate::agent_info::AgentInfo;
-use crate::archive::Archive;
+use crate::archive::{Archive, RunningArchive};
 use crate::clock::Clock;
 #[cfg(feature = "metrics")]
 use crate::metrics::AgentMetrics;
@@ -25,9 +23,6 @@ use crate::serve::session::Service;
 use crate::source::GroupSet;
 use crate::source::{MachineFacts, MetricSource};
 use crate::ticker::Ticker;
-
-/// Timeout for writing the last samples to disk: 500 ms, because the agent has to end.
-const ARCHIVE_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Sampling interval, history and client limits of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +64,7 @@ pub struct Agent {
     settings: AgentSettings,
     /// HTTP server for metrics, if enabled.
     exporter: Option<Exporter>,
-    /// Resolves once all samples are on disk, after the sampler was dropped.
-    archive_flushed: Option<oneshot::Receiver<()>>,
+    archive: Option<RunningArchive>,
 }
 
 impl Agent {
@@ -123,21 +117,21 @@ impl Agent {
         settings: AgentSettings,
         new_ticker: fn(Duration) -> Ticker,
         clock: Clock,
-        mut archive: Option<Archive>,
+        archive: Option<Archive>,
     ) -> Agent {
         let schema = Schema::new(Stamp::TimeSeq, source.columns())
             .expect("a source has columns with unique names");
         let interval = Duration::from_millis(settings.interval.as_millis().max(1) as u64);
-        let mut ring = Ring::new(&schema, interval, settings.history);
-        if let Some(archive) = &mut archive {
-            archive.restore(&mut ring, &schema);
-        }
+        let ring = Ring::new(&schema, interval, settings.history);
         let sampler = Sampler::start(source, clock, new_ticker, ring).await;
         let info = Arc::new(AgentInfo { facts, schema, interval });
         let ring = sampler.ring.handle.clone();
-        let archive_flushed = archive.and_then(|archive| archive.spawn_writer(&ring, info.clone()));
+        let archive = match archive {
+            Some(archive) => Some(archive.start(&ring, info.clone()).await),
+            None => None,
+        };
         let service = Service { ring, info };
-        Agent { sampler, service, settings, exporter: None, archive_flushed }
+        Agent { sampler, service, settings, exporter: None, archive }
     }
 
     /// Adds an HTTP server that serves `OpenMetrics` while the agent [runs](Agent::run). `/metrics`
@@ -175,13 +169,14 @@ impl Agent {
     /// # Panics
     /// If a session panics.
     pub async fn run<L: Accept>(self, listeners: Vec<L>, stop: impl Future<Output = ()>) {
-        let Agent { mut sampler, service, settings, mut exporter, archive_flushed } = self;
+        let Agent { mut sampler, service, settings, mut exporter, archive } = self;
         let mut server =
             Server::new(service, settings.clients_max, settings.clients_per_address_max);
         tokio::select! {
             never = sampler.run() => match never {},
             never = server.run(listeners) => match never {},
             never = serve_metrics(exporter.as_mut()) => match never {},
+            never = watch(archive.as_ref()) => match never {},
             () = stop => {}
         }
         // Dropping the sampler closes the ring, which ends the sessions.
@@ -191,11 +186,19 @@ impl Agent {
                 exporter.stop().await;
             }
         };
-        tokio::join!(server.stop(), stop_metrics);
-        if let Some(archive_flushed) = archive_flushed {
-            // After the timeout, unwritten samples are lost. The archive has logged why.
-            let _ = timeout(ARCHIVE_FLUSH_TIMEOUT, archive_flushed).await;
-        }
+        let flush = async {
+            if let Some(archive) = archive {
+                archive.flush().await;
+            }
+        };
+        tokio::join!(server.stop(), stop_metrics, flush);
+    }
+}
+
+async fn watch(archive: Option<&RunningArchive>) -> Infallible {
+    match archive {
+        Some(archive) => archive.watch().await,
+        None => std::future::pending().await,
     }
 }
 

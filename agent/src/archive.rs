@@ -1,53 +1,71 @@
 //! Archive: the samples on disk, as two recordings in the state directory.
 //!
 //! ```text
-//!  older.load   newer.load            at startup: both are read into the ring
-//!  ───────────▶ ──────────▶ rows      then: a writer thread reads the ring through a cursor
+//!  older.load   newer.load            once: a thread reads both, and puts their samples in front of
+//!  ───────────▶ ──────────▶ rows      those of the ring; then it reads the ring through a cursor
 //!               │ as large as the ring: replaces older.load
 //! ```
 //!
-//! The disk holds at least the samples of the ring and at most twice as many. A slow or full disk
-//! is handled like a slow client: sampling does not wait, and the writer catches up from the ring.
+//! The disk holds at least the samples of the ring and at most twice as many. Only the thread uses
+//! the disk, because a disk may block for ever. A slow, full or missing disk is handled like a slow
+//! client: sampling does not wait, and the thread catches up from the ring.
 
+mod activity;
+mod files;
+mod folder;
 mod loader;
+mod owner;
 mod writer;
 
-use std::fs::{self, File, TryLockError};
+use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, Thread};
+use std::time::Duration;
 
-use loadline_protocol::Schema;
 use thiserror::Error;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::agent_info::AgentInfo;
-use crate::ring::{Ring, RingHandle};
-use loader::LoadedFile;
+use crate::ring::{Cursor, RingHandle};
+use activity::Activity;
+use files::StateFiles;
 use loadline_common::without_error_number;
 use writer::ArchiveWriter;
 
-/// Rows before those of [`NEWER`].
-const OLDER: &str = "older.load";
+/// Time that a start waits for the disk, once to open it and once to read it: 3 s. Clients that
+/// reconnect find the samples that were loaded until then; a longer wait would be an outage.
+const START_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The recording that is being written.
-const NEWER: &str = "newer.load";
+/// Timeout for writing the last samples to disk: 1 s, because the agent has to end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Locked by the agent that uses the directory.
-const LOCK: &str = "lock";
-
-/// State directory of an agent. Locked: no other agent can use it at the same time.
-#[derive(Debug)]
+/// State directory of an agent. Locked, if the disk answers: no other agent can use it at the same
+/// time.
 pub struct Archive {
     folder: PathBuf,
-    /// Closing the file unlocks it, however the agent ends.
-    _lock: File,
-    /// Size of the rows in [`NEWER`] in bytes; 0 before it was read.
-    newer_row_bytes: u64,
+    job: oneshot::Sender<Job>,
+    finished: oneshot::Receiver<()>,
+    activity: Arc<Activity>,
+    /// `None` without a thread: the system has none left.
+    thread: Option<Thread>,
+    has_answered: bool,
 }
 
-/// Error of [`Archive::open`].
+/// Task of the thread, once the agent has its first sample.
+struct Job {
+    ring: RingHandle,
+    /// Before the first sample.
+    cursor: Cursor,
+    info: Arc<AgentInfo>,
+    /// Notified when the samples of earlier agents are in the ring, or cannot be read yet.
+    loaded: oneshot::Sender<()>,
+}
+
+/// Error of [`Archive::open`]. A disk that is full, read-only or gone is no such error: the agent
+/// runs without it and retries.
 #[derive(Debug, Error)]
 pub enum ArchiveError {
     /// Another agent uses the directory.
@@ -58,85 +76,116 @@ pub enum ArchiveError {
         /// The state directory.
         folder: PathBuf,
     },
-    /// The directory cannot be created, read or written.
-    #[error(
-        "cannot keep samples in {folder}: {why}; create the directory, or give --state-dir one that the agent can write to"
-    )]
-    Unusable {
+    /// The path cannot be that of a directory.
+    #[error("cannot keep samples in {folder}: {why}; give --state-dir a directory")]
+    NotADirectory {
         /// The state directory.
         folder: PathBuf,
         /// Error of the system.
         why: io::Error,
     },
+    /// The directory cannot be created, read or written at present. Only logged.
+    #[error(transparent)]
+    Unusable(io::Error),
+}
+
+impl ArchiveError {
+    fn new(folder: &Path, why: io::Error) -> ArchiveError {
+        match why.kind() {
+            io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
+                ArchiveError::NotADirectory { folder: folder.to_owned(), why }
+            }
+            _ => ArchiveError::Unusable(why),
+        }
+    }
 }
 
 impl Archive {
-    /// Locks a state directory, and creates it if necessary. Cuts off a line that a crash left
-    /// incomplete.
+    /// Locks a state directory, and creates it if necessary. A directory that cannot be used at
+    /// present is logged, and opened later.
     ///
     /// # Errors
-    /// Another agent uses the directory, or it cannot be created, read or written.
-    pub fn open(folder: &Path) -> Result<Archive, ArchiveError> {
-        let unusable = |why| ArchiveError::Unusable { folder: folder.to_owned(), why };
-        fs::create_dir_all(folder).map_err(unusable)?;
-        let mut options = File::options();
-        let options = options.create(true).truncate(false).write(true);
-        let lock = options.open(folder.join(LOCK)).map_err(unusable)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => ArchiveError::InUse { folder: folder.to_owned() },
-            TryLockError::Error(why) => unusable(why),
-        })?;
-        let archive = Archive { folder: folder.to_owned(), _lock: lock, newer_row_bytes: 0 };
-        loader::cut_torn_tail(&archive.newer()).map_err(unusable)?;
-        Ok(archive)
-    }
-
-    fn older(&self) -> PathBuf {
-        self.folder.join(OLDER)
-    }
-
-    fn newer(&self) -> PathBuf {
-        self.folder.join(NEWER)
-    }
-
-    /// Loads the samples into a ring that has not begun. Logs and skips a file that cannot be read:
-    /// an agent without history is better than none.
-    pub(crate) fn restore(&mut self, ring: &mut Ring, schema: &Schema) {
-        for path in [self.older(), self.newer()] {
-            let loaded = loader::restore(&path, ring, schema).unwrap_or_else(|error| {
-                let (path, error) = (path.display(), without_error_number(&error.to_string()));
-                tracing::warn!(%error, %path, "cannot read earlier samples");
-                LoadedFile::default()
-            });
-            if let invalid_lines @ 1.. = loaded.invalid_lines {
-                let path = path.display();
-                tracing::warn!(invalid_lines, %path, "skipped invalid lines of earlier samples");
-            }
-            self.newer_row_bytes = loaded.row_bytes;
-        }
-    }
-
-    /// Starts a thread that writes the samples of a ring, from the newest one on. The receiver
-    /// resolves once the ring is closed and all samples are written, or cannot be.
-    pub(crate) fn spawn_writer(
-        self,
-        ring: &RingHandle,
-        info: Arc<AgentInfo>,
-    ) -> Option<oneshot::Receiver<()>> {
+    /// Another agent uses the directory, or the path is not that of a directory.
+    pub async fn open(folder: &Path) -> Result<Archive, ArchiveError> {
+        let (opened, is_opened) = oneshot::channel();
+        let (job, jobs) = oneshot::channel();
         let (done, finished) = oneshot::channel();
-        let (cursor, ring) = (ring.internal_cursor(), ring.clone());
-        let write = move || {
-            ArchiveWriter::new(self, cursor, ring, info).run();
-            // An error only means that the receiver was dropped.
+        let activity = Arc::new(Activity::default());
+        let mut files = StateFiles::new(folder, activity.clone());
+        let work = move || {
+            // An error means that the agent ends, here and below.
+            let _ = opened.send(files.open());
+            if let Ok(Job { ring, cursor, info, loaded }) = jobs.blocking_recv() {
+                let mut writer = ArchiveWriter::new(files, ring, cursor, info);
+                // The first write reports an error.
+                let is_loaded = writer.load().is_ok();
+                if loaded.send(()).is_err() && is_loaded {
+                    tracing::info!("earlier samples are loaded");
+                }
+                writer.run();
+            }
             let _ = done.send(());
         };
-        match thread::Builder::new().name("archive".to_owned()).spawn(write) {
-            Ok(_) => Some(finished),
-            Err(error) => {
-                let error = without_error_number(&error.to_string());
-                tracing::error!(%error, "cannot keep samples: cannot start a thread");
-                None
-            }
+        let thread = thread::Builder::new().name("archive".to_owned()).spawn(work);
+        let thread = thread.inspect_err(|error| {
+            let error = without_error_number(&error.to_string());
+            tracing::error!(%error, "cannot keep samples: cannot start a thread");
+        });
+        let opened = timeout(START_TIMEOUT, is_opened).await;
+        let has_answered = opened.is_ok();
+        match opened {
+            Ok(Ok(Err(error))) if !matches!(error, ArchiveError::Unusable(_)) => return Err(error),
+            Ok(_) => {}
+            Err(_) => log_late(folder),
+        }
+        let thread = thread.ok().map(|it| it.thread().clone());
+        let folder = folder.to_owned();
+        Ok(Archive { folder, job, finished, activity, thread, has_answered })
+    }
+
+    /// Loads the samples of earlier agents into a ring that has begun, and writes its samples to
+    /// disk from now on.
+    pub(crate) async fn start(self, ring: &RingHandle, info: Arc<AgentInfo>) -> RunningArchive {
+        let Archive { folder, job, finished, activity, thread, has_answered } = self;
+        let (loaded, is_loaded) = oneshot::channel();
+        // An error means that there is no thread.
+        let (cursor, ring) = (ring.internal_cursor(), ring.clone());
+        let _ = job.send(Job { ring, cursor, info, loaded });
+        if has_answered && timeout(START_TIMEOUT, is_loaded).await.is_err() {
+            log_late(&folder);
+        }
+        RunningArchive { folder, finished, activity, thread }
+    }
+}
+
+fn log_late(folder: &Path) {
+    let path = folder.display();
+    tracing::error!(%path, "the disk of --state-dir is slow: starting before earlier samples are loaded");
+}
+
+/// Archive of a running agent.
+pub(crate) struct RunningArchive {
+    folder: PathBuf,
+    finished: oneshot::Receiver<()>,
+    activity: Arc<Activity>,
+    thread: Option<Thread>,
+}
+
+impl RunningArchive {
+    /// Logs once if the disk blocks, and once if it works again.
+    pub(crate) async fn watch(&self) -> Infallible {
+        self.activity.watch(&self.folder).await
+    }
+
+    /// Resolves once the samples are on disk, after the ring was closed, or at a timeout.
+    pub(crate) async fn flush(self) {
+        if let Some(thread) = &self.thread {
+            // The thread may rest after a failed write.
+            thread.unpark();
+        }
+        if timeout(FLUSH_TIMEOUT, self.finished).await.is_err() {
+            let path = self.folder.display();
+            tracing::error!(%path, "stopped before all samples were on disk");
         }
     }
 }

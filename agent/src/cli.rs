@@ -111,7 +111,9 @@ pub(crate) struct Options {
 
     /// Also keep the samples in this directory, so that the history survives a restart
     ///
-    /// Takes at most twice the size of the history in memory.
+    /// Takes at most twice the size of the history in memory. The agent creates the directory if
+    /// necessary. No other user may own it or write to it. While its disk is full, read-only or gone,
+    /// the agent runs without it and retries.
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 

@@ -6,19 +6,20 @@ mod service;
 
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
-    Address, Agent, Archive, BoundAddress, ListenError, Listener, Machine, MachineFacts,
-    PlaintextPolicy, ServerTls, serve_stdio,
+    Address, Agent, Archive, ArchiveError, BoundAddress, ListenError, Listener, Machine,
+    MachineFacts, PlaintextPolicy, ServerTls, serve_stdio,
 };
 use loadline_common::{LocalAgent, error_text, warning_text, without_error_number};
 use loadline_protocol::sanitize;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tracing::Level;
 
 use crate::cli::{Options, OptionsError};
@@ -107,9 +108,18 @@ async fn start_agent(options: &Options, archive: Option<Archive>) -> Agent {
     Agent::start_with_archive(machine, facts, options.settings(), archive).await
 }
 
+async fn open_archive(folder: Option<&Path>) -> Result<Option<Archive>, ArchiveError> {
+    match folder {
+        Some(folder) => Archive::open(folder).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 async fn run_server(options: &Options) -> anyhow::Result<()> {
-    let stop = stop_signal()?;
+    let mut stop = std::pin::pin!(stop_signal()?);
     let hangups = catch(SignalKind::hangup())?;
+    // A limit of the size of files is an error of a write to --state-dir, not the end of the agent.
+    let _file_too_large = catch(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
     let tls = options.tls_files().map(ServerTls::open).transpose()?;
     if tls.is_some() {
         let client_certificates = options.tls_client_ca.is_some();
@@ -130,8 +140,15 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
         bound = bind(&others, &plaintext, !listeners.is_empty()).await?;
     }
     let metrics_bound = bind(&options.metrics_listen, &plaintext, false).await?;
-    let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
-    let agent = start_agent(options, archive).await;
+    let start = async {
+        let archive = open_archive(options.state_dir.as_deref()).await?;
+        anyhow::Ok(start_agent(options, archive).await)
+    };
+    let agent = tokio::select! {
+        agent = start => agent?,
+        // The state directory may be slow.
+        () = &mut stop => return Ok(()),
+    };
     listeners.extend(listen(bound)?);
     let metrics = listen(metrics_bound)?;
     if options.log_level() >= Level::WARN {
@@ -199,7 +216,11 @@ fn metrics_url(address: &Address, is_private: bool) -> String {
 }
 
 /// Reloads the certificates at each SIGHUP.
-async fn reload_on_hangup(mut hangups: Signal, tls: Option<ServerTls>, status: &str) -> Infallible {
+async fn reload_on_hangup(
+    mut hangups: unix::Signal,
+    tls: Option<ServerTls>,
+    status: &str,
+) -> Infallible {
     while hangups.recv().await.is_some() {
         service::notify_reloading();
         match tls.as_ref().map(ServerTls::reload) {
@@ -240,7 +261,7 @@ async fn run_stdio(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Catches a signal from now on, so that it does not end the agent.
-fn catch(kind: SignalKind) -> anyhow::Result<Signal> {
+fn catch(kind: SignalKind) -> anyhow::Result<unix::Signal> {
     signal(kind).context(NO_SIGNALS)
 }
 

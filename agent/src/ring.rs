@@ -90,21 +90,20 @@ impl Ring {
     /// [`Ring::begin`].
     pub(crate) fn new(schema: &Schema, interval: Duration, history: Duration) -> Ring {
         let schema = schema.clone().with_stamp(Stamp::TimeSeq);
-        let handle = RingHandle(Arc::default());
-        handle.lock().samples.history = history;
+        let state = RingState { samples: Samples::new(history), ..RingState::default() };
+        let handle = RingHandle(Arc::new(Mutex::new(state)));
         Ring { handle, interval, schema, row: String::new(), wakers: Vec::new() }
     }
 
-    /// Restores a sample of an earlier agent process. Drops samples at or after `time`: the clock
-    /// was set back.
+    /// Adds a sample of an earlier agent process to a ring that [`RingHandle::prepend`] takes. Drops
+    /// samples at or after `time`: the clock was set back.
     pub(crate) fn restore_sample(&mut self, id: SampleId, time: Time, values: &[f64]) {
         self.push_after(|samples| samples.forget_since(time), id, time, values);
     }
 
-    /// Begins the run of this agent with its first sample. Keeps the older samples of earlier
-    /// agents.
+    /// Begins the run of this agent with its first sample.
     pub(crate) fn begin(&mut self, time: Time, values: &[f64]) {
-        self.restore_sample(self.new_run(), time, values);
+        self.push_after(|_| {}, self.new_run(), time, values);
     }
 
     /// Begins a new run with this sample and drops all others.
@@ -205,6 +204,21 @@ impl RingHandle {
     pub(crate) fn size(&self) -> (usize, u64) {
         let Samples { entries, text, .. } = &self.lock().samples;
         (entries.len(), (text.len() + entries.len()) as u64)
+    }
+
+    /// Returns the time span of earlier samples that [`RingHandle::prepend`] takes. `None` if it
+    /// takes none.
+    pub(crate) fn span_of_older(&self) -> Option<Range<Time>> {
+        let samples = &self.lock().samples;
+        let oldest = samples.oldest_time().filter(|_| samples.takes_older())?;
+        Some(samples.newest_time() - samples.history..oldest)
+    }
+
+    /// Puts the samples of earlier agents in front of the samples of this one. Positions of readers
+    /// stay valid.
+    pub(crate) fn prepend(&self, older: &Ring) {
+        let older = std::mem::take(&mut older.handle.lock().samples);
+        self.lock().samples.prepend(older);
     }
 
     pub(crate) fn clients(&self) -> u64 {
@@ -360,16 +374,18 @@ mod tests {
     /// Returns a ring with the samples 3 to 5 and 8 of run 7, sample 1 of run 9, and the samples 1
     /// and 2 of this agent's run, at 103 to 111 s.
     fn ring_with_restored_runs() -> Ring {
-        let mut ring = ring_of(1, Duration::from_hours(1));
+        let mut older = ring_of(1, Duration::from_hours(1));
         for (run, seq, at) in [(7, 3, 103), (7, 4, 104), (7, 5, 105), (7, 8, 108), (9, 1, 109)] {
             let interval = Duration::from_secs(run.into());
-            ring.restore_sample(
+            older.restore_sample(
                 SampleId { run: RunId(run), interval, seq: Seq(seq) },
                 second(at),
                 &[seq as f64],
             );
         }
+        let mut ring = ring_of(1, Duration::from_hours(1));
         ring.begin(second(110), &[1.0]);
+        ring.handle.prepend(&older);
         ring.push(second(111), &[2.0]);
         ring
     }
@@ -434,16 +450,50 @@ mod tests {
         ring.restart(second(50), &[1.0]);
         assert_eq!(read_all(&mut cursor, &ALL), ["new run", "live", "1"]);
 
-        let mut ring = ring_of(1, Duration::from_hours(1));
+        let mut older = ring_of(1, Duration::from_hours(1));
         let interval = Duration::from_secs(1);
         let id = |run, seq| SampleId { run: RunId(run), interval, seq: Seq(seq) };
         for (of, at) in [(id(1, 1), 10), (id(1, 2), 20), (id(2, 1), 15), (id(2, 2), 30)] {
-            ring.restore_sample(of, second(at), &[1.0]);
+            older.restore_sample(of, second(at), &[1.0]);
         }
+        let mut ring = ring_of(1, Duration::from_hours(1));
         ring.begin(second(30), &[1.0]);
+        ring.handle.prepend(&older);
         let mut cursor = ring.handle.cursor();
         cursor.seek(History::All, None, 1);
         assert_eq!(read_all(&mut cursor, &ALL), ["1", "new run", "1", "new run", "1", "live"]);
+    }
+
+    #[test]
+    fn samples_that_come_late_in_front_disturb_no_reader() {
+        let mut older = ring_of(2, Duration::from_secs(100));
+        let interval = Duration::from_secs(1);
+        for (seq, at) in [(1, -200), (2, -50), (3, -40), (4, 1)] {
+            let id = SampleId { run: RunId(7), interval, seq: Seq(seq) };
+            older.restore_sample(id, second(1000 + at), &[1.0, 0.5]);
+        }
+        let mut ring = ring_of(2, Duration::from_secs(100));
+        (1000..1004).for_each(|at| match at {
+            1000 => ring.begin(second(at), &[1.0, 0.5]),
+            _ => ring.push(second(at), &[2.0, 0.5]),
+        });
+        let (mut live, mut past) = (ring.handle.cursor(), ring.handle.cursor());
+        read_all(&mut live, &ALL);
+        past.seek(History::All, None, 1);
+        ring.handle.prepend(&older);
+        ring.push(second(1004), &[3.0, 0.5]);
+        assert_eq!(read_all(&mut live, &ALL), ["5"]);
+        assert_eq!(read_all(&mut past, &ALL), ["1", "2", "3", "4", "live", "5"]);
+        let all = |ring: &Ring| {
+            let mut cursor = ring.handle.cursor();
+            cursor.seek(History::All, None, 1);
+            read_all(&mut cursor, &ALL).join(" ")
+        };
+        assert_eq!(all(&ring), "2 3 new run 1 2 3 4 5 live");
+        // 1100 - 100 is the own first sample: the earlier ones are evicted, and none is taken.
+        ring.push(second(1100), &[3.0, 0.5]);
+        assert_eq!(all(&ring), "1 2 3 4 5 6 live");
+        assert_eq!(ring.handle.span_of_older(), None);
     }
 
     #[test]
@@ -465,10 +515,12 @@ mod tests {
     #[test]
     fn impossible_sequence_numbers_are_harmless() {
         for seq in [0, u64::MAX - 1, u64::MAX].map(Seq) {
-            let mut ring = ring_of(1, Duration::from_hours(1));
+            let mut older = ring_of(1, Duration::from_hours(1));
             let interval = Duration::from_secs(1);
-            ring.restore_sample(SampleId { run: RunId(1), interval, seq }, second(1), &[1.0]);
+            older.restore_sample(SampleId { run: RunId(1), interval, seq }, second(1), &[1.0]);
+            let mut ring = ring_of(1, Duration::from_hours(1));
             ring.begin(second(2), &[1.0]);
+            ring.handle.prepend(&older);
             for seq in [0, 1, u64::MAX].map(Seq) {
                 let resume = Some(Resume { run: RunId(1), seq });
                 let mut cursor = ring.handle.cursor();

@@ -17,6 +17,7 @@ import prometheus_as_a_source
 import prometheus_scrapes
 import ssh_transport
 import runs_as_a_service
+import state_directory
 import labplot_connections
 import tls_with_openssl
 import tutorial_script
@@ -41,6 +42,7 @@ def main() -> int:
         agents_of_other_users,
         ssh_transport,
         runs_as_a_service,
+        state_directory,
         installs_from_packages,
         tls_with_openssl,
         prometheus_scrapes,

@@ -1,84 +1,87 @@
 //! Loader of the samples that an earlier agent wrote.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use loadline_protocol::{Column, Decoder, Line, Note, Row, RunId, Schema, Stamp};
+use loadline_protocol::{Column, Decoder, LINE_MAX, Line, Note, Row, RunId, Schema, Stamp, Time};
 
-use crate::ring::{Ring, SampleId};
+use super::activity::Activity;
+use super::folder::open_file;
+use crate::ring::{Ring, SAMPLES_MAX, SampleId};
+use loadline_common::without_error_number;
 
 /// Buffer size for reading a file.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Cuts off an incomplete last line. A missing file is no error.
-pub(super) fn cut_torn_tail(path: &Path) -> io::Result<()> {
-    let opened = File::options().read(true).write(true).open(path);
-    let Some(mut file) = if_found(opened)? else { return Ok(()) };
-    let length = file.metadata()?.len();
-    let mut end = length;
-    let mut bytes = vec![0; READ_BYTES];
-    while end > 0 {
-        let start = end.saturating_sub(READ_BYTES as u64);
-        let piece = &mut bytes[..(end - start) as usize];
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(piece)?;
-        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
-            end = start + at as u64 + 1;
-            break;
+/// Size from which a file is not read: a million samples with the longest rows. No agent writes a
+/// larger one, and reading it would take minutes.
+const FILE_BYTES_MAX: u64 = (SAMPLES_MAX * LINE_MAX) as u64;
+
+/// Properties of the samples to load.
+pub(super) struct FileLoader<'a> {
+    pub(super) schema: &'a Schema,
+    /// Other samples are too old, or from a future that the clock has left.
+    pub(super) span: Range<Time>,
+    pub(super) activity: &'a Activity,
+}
+
+impl FileLoader<'_> {
+    /// Loads the samples of a file into a ring. Returns the size of its rows in bytes. Logs why a file
+    /// or a line cannot be read.
+    pub(super) fn load(&self, path: &Path, ring: &mut Ring) -> u64 {
+        let mut lines = LineLoader::new(self, ring);
+        let result = self.read(path, &mut lines);
+        let path = path.display();
+        let skipped = result.unwrap_or_else(|error| {
+            let error = without_error_number(&error.to_string());
+            tracing::warn!(%error, %path, "cannot read earlier samples");
+            0
+        });
+        if let invalid_lines @ 1.. = lines.invalid_lines {
+            tracing::warn!(invalid_lines, %path, "skipped invalid lines of earlier samples");
         }
-        end = start;
+        skipped.max(lines.row_bytes)
     }
-    if end < length { file.set_len(end) } else { Ok(()) }
-}
 
-/// Statistics of a loaded file.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct LoadedFile {
-    /// Size of its rows in bytes, with line ends.
-    pub(super) row_bytes: u64,
-    /// Number of lines that are neither rows nor notes.
-    pub(super) invalid_lines: u64,
-}
-
-/// Loads the samples of a file into a ring. A missing file is empty.
-pub(super) fn restore(path: &Path, ring: &mut Ring, schema: &Schema) -> io::Result<LoadedFile> {
-    let Some(file) = if_found(File::open(path))? else { return Ok(LoadedFile::default()) };
-    // The file may be a device without an end.
-    let length = file.metadata()?.len();
-    let mut file = file.take(length);
-    let mut loader = Loader::new(ring, schema);
-    let mut decoder = Decoder::new();
-    let mut bytes = vec![0; READ_BYTES];
-    loop {
-        let count = match file.read(&mut bytes) {
-            Ok(0) => return Ok(loader.loaded),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let mut input = &bytes[..count];
-        while let Some(line) = decoder.decode(&mut input) {
-            if line.ok().and_then(|line| loader.load_line(line)).is_none() {
-                loader.loaded.invalid_lines += 1;
+    /// Reads a file. Returns its size if it is too large.
+    fn read(&self, path: &Path, lines: &mut LineLoader) -> io::Result<u64> {
+        self.activity.begin();
+        let Some(file) = open_file(path, File::options().read(true))? else { return Ok(0) };
+        let length = file.metadata()?.len();
+        if length > FILE_BYTES_MAX {
+            let (path, bytes) = (path.display(), length);
+            tracing::warn!(%path, bytes, "too large for earlier samples: not read");
+            return Ok(length);
+        }
+        let mut file = file.take(length);
+        let mut decoder = Decoder::new();
+        let mut bytes = vec![0; READ_BYTES];
+        loop {
+            self.activity.begin();
+            let count = match file.read(&mut bytes) {
+                Ok(0) => return Ok(0),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let mut input = &bytes[..count];
+            // The decoder keeps back an incomplete last line: its numbers may be cut.
+            while let Some(line) = decoder.decode(&mut input) {
+                if line.ok().and_then(|line| lines.load_line(line)).is_none() {
+                    lines.invalid_lines += 1;
+                }
             }
         }
     }
 }
 
-/// Returns `None` if the file is missing.
-pub(super) fn if_found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        result => result.map(Some),
-    }
-}
-
 /// Parser of the lines of a file.
-struct Loader<'a> {
+struct LineLoader<'a> {
     ring: &'a mut Ring,
-    columns: &'a [Column],
+    loader: &'a FileLoader<'a>,
     /// Run and interval of the following rows, from the last header.
     run: Option<(RunId, Duration)>,
     /// Columns of the file's rows, and the index in them of each ring column.
@@ -86,20 +89,24 @@ struct Loader<'a> {
     positions: Vec<Option<usize>>,
     row: Row,
     values: Vec<f64>,
-    loaded: LoadedFile,
+    /// Size of the rows in bytes, with line ends.
+    row_bytes: u64,
+    /// Number of lines that are neither rows nor notes.
+    invalid_lines: u64,
 }
 
-impl Loader<'_> {
-    fn new<'a>(ring: &'a mut Ring, schema: &'a Schema) -> Loader<'a> {
-        Loader {
+impl LineLoader<'_> {
+    fn new<'a>(loader: &'a FileLoader, ring: &'a mut Ring) -> LineLoader<'a> {
+        LineLoader {
             ring,
-            columns: schema.columns(),
+            loader,
             run: None,
-            file_schema: schema.clone(),
+            file_schema: loader.schema.clone(),
             positions: Vec::new(),
             row: Row::default(),
             values: Vec::new(),
-            loaded: LoadedFile::default(),
+            row_bytes: 0,
+            invalid_lines: 0,
         }
     }
 
@@ -117,15 +124,18 @@ impl Loader<'_> {
     /// A ring column that the file lacks becomes NaN; extra columns of the file are ignored.
     fn set_columns(&mut self, schema: Schema) {
         let position = |column: &Column| schema.position(column.name());
-        self.positions = self.columns.iter().map(position).collect();
+        self.positions = self.loader.schema.columns().iter().map(position).collect();
         self.file_schema = schema.with_stamp(Stamp::TimeSeq);
     }
 
     fn load_row(&mut self, row: &str) -> Option<()> {
-        self.loaded.row_bytes += row.len() as u64 + 1;
+        self.row_bytes += row.len() as u64 + 1;
         self.file_schema.parse_row_into(row, &mut self.row).ok()?;
         let ((run, interval), time) = (self.run?, self.row.time?);
         let id = SampleId { run, interval, seq: self.row.seq? };
+        if !self.loader.span.contains(&time) {
+            return Some(());
+        }
         let value = |at: &Option<usize>| at.map_or(f64::NAN, |at| self.row.values[at]);
         self.values.clear();
         self.values.extend(self.positions.iter().map(value));

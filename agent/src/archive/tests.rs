@@ -1,12 +1,17 @@
 //! Tests with several agents that use one state directory in turn.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::Instant;
 
-use loadline_protocol::{Column, History, RunId, Seq, Stamp, Time};
+use loadline_protocol::{Column, History, Schema, Stamp, Time};
 
+use super::folder::{NEWER, OLDER};
 use super::*;
-use crate::ring::{ReadOutcome, SampleId, Selection};
+use crate::ring::{ReadOutcome, Ring, Selection};
 use crate::source::MachineFacts;
 
 /// Returns a ring with one sample per second and a history of `history_s`.
@@ -36,17 +41,66 @@ async fn run_agent(
     from: i64,
     to: i64,
 ) -> Vec<String> {
-    let mut archive = Archive::open(folder).unwrap();
-    let (mut ring, schema) = ring(names, history_s);
-    archive.restore(&mut ring, &schema);
-    let values = |second: i64| vec![second as f64; names.len()];
-    ring.begin(second(from), &values(from));
-    let archived = archive.spawn_writer(&ring.handle, info(schema)).unwrap();
-    (from + 1..=to).for_each(|at| ring.push(second(at), &values(at)));
-    let read = read(&ring);
-    drop(ring);
-    archived.await.unwrap();
+    let mut agent = TestAgent::start(folder, names, history_s, from).await;
+    (from + 1..=to).for_each(|at| agent.push(at));
+    let read = read(&agent.ring);
+    agent.stop().await;
     read
+}
+
+/// Running agent with an archive. The value of each column is the second of the sample.
+struct TestAgent {
+    ring: Ring,
+    columns: usize,
+    archive: RunningArchive,
+}
+
+impl TestAgent {
+    async fn start(folder: &Path, names: &[&str], history_s: u64, from: i64) -> TestAgent {
+        let (mut ring, schema) = ring(names, history_s);
+        let columns = names.len();
+        ring.begin(second(from), &vec![from as f64; columns]);
+        let archive = Archive::open(folder).await.unwrap().start(&ring.handle, info(schema)).await;
+        TestAgent { ring, columns, archive }
+    }
+
+    fn push(&mut self, at: i64) {
+        self.ring.push(second(at), &vec![at as f64; self.columns]);
+    }
+
+    async fn stop(self) {
+        drop(self.ring);
+        self.archive.flush().await;
+    }
+}
+
+/// Waits until the seconds of the rows in a folder are `from` to `to`, each once.
+fn wait_for_rows(folder: &Path, from: i64, to: i64) {
+    let expected: Vec<_> = (from..=to).map(|second| second.to_string()).collect();
+    let begin = Instant::now();
+    while seconds(folder) != expected {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", seconds(folder));
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Returns the seconds of the rows in both files. Checks that each file begins with a header, and
+/// that each row is whole.
+fn seconds(folder: &Path) -> Vec<String> {
+    let mut seconds = Vec::new();
+    for name in [OLDER, NEWER] {
+        let text = fs::read_to_string(folder.join(name)).unwrap_or_default();
+        // An incomplete line stays in the older file, where nothing is appended.
+        let (text, _) = text.rsplit_once('\n').unwrap_or_default();
+        assert!(text.is_empty() || text.starts_with("# loadline/1 run="), "{text}");
+        for row in text.lines().filter(|line| !line.starts_with('#')) {
+            let (time, rest) = row.split_once(".000 ").unwrap_or_else(|| panic!("{row:?}"));
+            let value = rest.rsplit(' ').next().unwrap();
+            assert_eq!(value.parse::<f64>().unwrap().to_string(), time, "{row}");
+            seconds.push(time.to_owned());
+        }
+    }
+    seconds
 }
 
 /// Returns the rows of a ring, without decimals, and `|` between runs.
@@ -112,18 +166,23 @@ async fn the_disk_holds_the_whole_ring_and_at_most_twice_as_much() {
 }
 
 #[tokio::test]
-async fn a_torn_row_is_dropped_and_the_next_one_is_whole() {
+async fn a_file_that_is_cut_anywhere_has_no_invented_number_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     run_agent(folder.path(), &["a"], 3600, 100, 103).await;
-    let path = folder.path().join(NEWER);
-    let text = fs::read_to_string(&path).unwrap();
-    // Up to the whole last row and the line end before it.
-    for cut in 1..=17 {
-        fs::write(&path, &text[..text.len() - cut]).unwrap();
-        let read = run_agent(folder.path(), &["a"], 3600, 110, 110).await;
-        assert_eq!(read, ["100", "101", "102", "|", "110"], "without {cut} bytes");
-        for line in fs::read_to_string(&path).unwrap().lines() {
-            assert!(line.starts_with('#') || line.split(' ').count() == 3, "{line}");
+    let text = fs::read_to_string(folder.path().join(NEWER)).unwrap();
+    for length in 0..text.len() {
+        for name in [OLDER, NEWER] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(name), &text[..length]).unwrap();
+            let whole = text[..length].matches(".00\n").count() as i64;
+            let read = run_agent(folder.path(), &["a"], 3600, 110, 111).await;
+            let earlier = (100..100 + whole).map(|second| second.to_string());
+            let own = ["|", "110", "111"].map(String::from);
+            let expected: Vec<_> = earlier.clone().chain(own).collect();
+            assert_eq!(read, expected[usize::from(whole == 0)..], "{length} bytes of {name}");
+            let mut rows = seconds(folder.path());
+            rows.retain(|second| second != "110" && second != "111");
+            assert_eq!(rows, earlier.collect::<Vec<_>>(), "{length} bytes of {name}");
         }
     }
 }
@@ -132,11 +191,8 @@ async fn a_torn_row_is_dropped_and_the_next_one_is_whole() {
 async fn columns_are_found_by_their_names() {
     let folder = tempfile::tempdir().unwrap();
     run_agent(folder.path(), &["a", "b"], 3600, 100, 100).await;
-    let mut archive = Archive::open(folder.path()).unwrap();
-    let (mut ring, schema) = ring(&["b", "c"], 3600);
-    archive.restore(&mut ring, &schema);
-    ring.begin(second(101), &[1.0, 2.0]);
-    let mut cursor = ring.handle.cursor();
+    let agent = TestAgent::start(folder.path(), &["b", "c"], 3600, 101).await;
+    let mut cursor = agent.ring.handle.cursor();
     cursor.seek(History::All, None, 1);
     let mut bytes = Vec::new();
     cursor.read(&Selection::ALL, &mut bytes, Waker::noop());
@@ -176,60 +232,258 @@ async fn an_agent_starts_whatever_the_files_contain() {
     }
 }
 
-#[tokio::test]
-async fn folder_errors_are_one_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let archive = Archive::open(&folder.path().join("new/one")).unwrap();
-    let error = Archive::open(&folder.path().join("new/one")).unwrap_err().to_string();
-    assert!(error.ends_with("in use by another agent; give each its own --state-dir"), "{error}");
-    drop(archive);
-    Archive::open(&folder.path().join("new/one")).unwrap();
-    fs::write(folder.path().join("file"), "mine").unwrap();
-    let error = Archive::open(&folder.path().join("file")).unwrap_err().to_string();
-    assert!(
-        error.starts_with("cannot keep samples in ") && error.contains("--state-dir"),
-        "{error}"
-    );
+/// Checks that a directory is refused at the start, with this error.
+async fn check_refused(folder: &Path, expected: &str) {
+    let error = Archive::open(folder).await.err().map(|error| error.to_string());
+    let error = error.unwrap_or_else(|| panic!("{} is accepted", folder.display()));
+    let error = error.replace(" (os error 20)", "").replace("Not a", "not a");
+    assert_eq!(error.replace(&folder.display().to_string(), "DIR"), expected);
 }
 
 #[tokio::test]
-async fn a_failing_disk_is_retried_without_losing_samples() {
+async fn only_mistakes_that_no_waiting_heals_are_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let archive = Archive::open(folder.path()).unwrap();
-    // A directory of that name: the file cannot be opened.
-    fs::create_dir(folder.path().join(NEWER)).unwrap();
-    let (mut ring, schema) = ring(&["a"], 3600);
-    ring.begin(second(100), &[1.0]);
-    let archived = archive.spawn_writer(&ring.handle, info(schema)).unwrap();
-    ring.push(second(101), &[1.0]);
-    std::thread::sleep(Duration::from_millis(100));
-    fs::remove_dir(folder.path().join(NEWER)).unwrap();
-    let rows = || {
-        let text = fs::read_to_string(folder.path().join(NEWER)).unwrap_or_default();
-        text.lines().filter(|line| !line.starts_with('#')).count()
-    };
-    let start = std::time::Instant::now();
-    while rows() < 2 {
-        assert!(start.elapsed() < Duration::from_secs(20), "{} rows", rows());
-        std::thread::sleep(Duration::from_millis(10));
+    let new = folder.path().join("new/one");
+    let agent = TestAgent::start(&new, &["a"], 3600, 100).await;
+    let in_use =
+        "cannot keep samples in DIR: in use by another agent; give each its own --state-dir";
+    check_refused(&new, in_use).await;
+    agent.stop().await;
+    run_agent(&new, &["a"], 3600, 101, 101).await;
+
+    let file = folder.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    let no_folder = "cannot keep samples in DIR: not a directory; give --state-dir a directory";
+    check_refused(&file, no_folder).await;
+    check_refused(&file.join("below"), no_folder).await;
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[tokio::test]
+async fn a_directory_that_heals_has_earlier_and_new_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    run_agent(&path, &["a"], 3600, 100, 102).await;
+    // A file that cannot be opened, as on a disk with errors.
+    let lock = path.join("lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    let mut agent = TestAgent::start(&path, &["a"], 3600, 110).await;
+    agent.push(111);
+    assert_eq!(read(&agent.ring), ["110", "111"]);
+    fs::remove_dir(&lock).unwrap();
+    let begin = Instant::now();
+    while seconds(&path) != ["100", "101", "102", "110", "111"] {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", seconds(&path));
+        thread::sleep(Duration::from_millis(10));
     }
-    drop(ring);
-    archived.await.unwrap();
+    agent.push(112);
+    assert_eq!(read(&agent.ring), ["100", "101", "102", "|", "110", "111", "112"]);
+    agent.stop().await;
+    assert_eq!(seconds(&path), ["100", "101", "102", "110", "111", "112"]);
+}
+
+#[tokio::test]
+async fn after_a_failure_all_samples_that_the_ring_holds_are_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = TestAgent::start(folder.path(), &["a"], 3600, 100).await;
+    wait_for_rows(folder.path(), 100, 100);
+    let newer = folder.path().join(NEWER);
+    fs::remove_file(&newer).unwrap();
+    fs::create_dir(&newer).unwrap();
+    // Samples come before, while and after the writer rests.
+    for at in 101..=160 {
+        agent.push(at);
+        thread::sleep(Duration::from_millis(40));
+    }
+    fs::remove_dir(&newer).unwrap();
+    wait_for_rows(folder.path(), 100, 160);
+    agent.push(161);
+    wait_for_rows(folder.path(), 100, 161);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_ends_during_a_failure_tries_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join(NEWER);
+    fs::create_dir(&newer).unwrap();
+    let mut agent = TestAgent::start(folder.path(), &["a"], 3600, 100).await;
+    agent.push(101);
+    fs::remove_dir(&newer).unwrap();
+    agent.stop().await;
+    assert_eq!(seconds(folder.path()), ["100", "101"]);
+}
+
+/// Checks that a running agent notices what `damage` does to its directory and files, by its next
+/// sample, and writes all samples again.
+async fn check_damage(name: &str, damage: impl FnOnce(&Path, &Path)) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    run_agent(&path, &["a"], 3600, 90, 99).await;
+    let mut agent = TestAgent::start(&path, &["a"], 3600, 100).await;
+    (101..=150).for_each(|at| agent.push(at));
+    wait_for_rows(&path, 90, 150);
+    damage(&path, &path.join(NEWER));
+    agent.push(151);
+    println!("{name}");
+    wait_for_rows(&path, 90, 151);
+    agent.push(152);
+    wait_for_rows(&path, 90, 152);
+    agent.stop().await;
+    let read = run_agent(&path, &["a"], 3600, 160, 160).await;
+    assert_eq!(read.iter().filter(|row| *row != "|").count(), 152 - 90 + 2, "{name}: {read:?}");
+}
+
+#[tokio::test]
+async fn files_that_another_program_changes_are_rewritten() {
+    check_damage("file removed", |_, newer| fs::remove_file(newer).unwrap()).await;
+    check_damage("file emptied", |_, newer| fs::write(newer, "").unwrap()).await;
+    check_damage("file shortened", |_, newer| {
+        let file = fs::File::options().write(true).open(newer).unwrap();
+        file.set_len(700).unwrap();
+    })
+    .await;
+    check_damage("half a number appended", |_, newer| {
+        let text = fs::read_to_string(newer).unwrap();
+        fs::write(newer, text + "17").unwrap();
+    })
+    .await;
+    check_damage("file replaced by a copy", |folder, newer| {
+        fs::copy(newer, folder.join("copy")).unwrap();
+        fs::rename(folder.join("copy"), newer).unwrap();
+    })
+    .await;
+    check_damage("file renamed", |folder, newer| {
+        fs::rename(newer, folder.join("mine.load")).unwrap();
+    })
+    .await;
+    check_damage("folder removed", |folder, _| fs::remove_dir_all(folder).unwrap()).await;
+    check_damage("folder replaced", |folder, _| {
+        fs::rename(folder, folder.with_extension("old")).unwrap();
+        fs::create_dir(folder).unwrap();
+    })
+    .await;
+    check_damage("parent removed", |folder, _| {
+        fs::remove_dir_all(folder.parent().unwrap()).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn files_of_older_agents_become_the_owners_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join(NEWER);
+    run_agent(folder.path(), &["a"], 3600, 100, 101).await;
+    fs::set_permissions(&newer, Permissions::from_mode(0o666)).unwrap();
+    run_agent(folder.path(), &["a"], 3600, 110, 111).await;
+    assert_eq!(fs::metadata(&newer).unwrap().mode() & 0o7777, 0o644);
+}
+
+/// Checks the error, or `none`, of a directory that `prepare` has changed, and that the agent runs
+/// with it.
+async fn check_folder(prepare: impl FnOnce(&Path, &Path), expected: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    fs::create_dir(&path).unwrap();
+    prepare(&path, &path.join(NEWER));
+    let result = folder::StateFolder::open(&path);
+    let error = result.err().map_or_else(|| "none".to_owned(), |error| error.to_string());
+    let error = error.replace(&path.canonicalize().unwrap().display().to_string(), "DIR");
+    assert_eq!(error.replace(&folder.path().display().to_string(), "PARENT"), expected);
+    let mut agent = TestAgent::start(&path, &["a"], 3600, 100).await;
+    agent.push(101);
+    assert_eq!(read(&agent.ring), ["100", "101"]);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_regular_file_is_not_opened() {
+    check_folder(
+        |_, newer| {
+            assert!(Command::new("mkfifo").arg(newer).status().unwrap().success());
+        },
+        "DIR/newer.load is a fifo; remove it",
+    )
+    .await;
+    check_folder(
+        |_, newer| drop(UnixListener::bind(newer).unwrap()),
+        "DIR/newer.load is a socket; remove it",
+    )
+    .await;
+    check_folder(
+        |_, newer| fs::create_dir(newer).unwrap(),
+        "DIR/newer.load is a directory; remove it",
+    )
+    .await;
+    check_folder(
+        |_, newer| symlink("/dev/full", newer).unwrap(),
+        "DIR/newer.load is a symbolic link; remove it",
+    )
+    .await;
+    let victim = tempfile::NamedTempFile::new().unwrap();
+    fs::write(victim.path(), "precious").unwrap();
+    for name in [OLDER, NEWER, folder::NEXT, "lock"] {
+        let link = |path: &Path, _: &Path| symlink(victim.path(), path.join(name)).unwrap();
+        check_folder(link, &format!("DIR/{name} is a symbolic link; remove it")).await;
+        assert_eq!(fs::read_to_string(victim.path()).unwrap(), "precious");
+    }
+}
+
+#[tokio::test]
+async fn directories_that_other_users_can_replace_are_refused() {
+    let open_to = |mode| {
+        move |path: &Path, _: &Path| {
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    check_folder(open_to(0o700), "none").await;
+    check_folder(open_to(0o755), "none").await;
+    check_folder(open_to(0o777), "all users can write to DIR; run chmod go-w DIR").await;
+    check_folder(open_to(0o1777), "all users can write to DIR; run chmod go-w DIR").await;
+    let parent_open_to = |mode| {
+        move |path: &Path, _: &Path| {
+            fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    check_folder(parent_open_to(0o1777), "none").await;
+    check_folder(parent_open_to(0o777), "all users can write to PARENT; run chmod go-w PARENT")
+        .await;
 }
 
 #[tokio::test]
 async fn samples_that_the_disk_missed_are_noted_as_skipped() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut ring, schema) = ring(&["a"], 5);
-    let id = |seq| SampleId { run: RunId(7), interval: Duration::from_secs(1), seq: Seq(seq) };
-    ring.restore_sample(id(1), second(90), &[1.0]);
-    ring.begin(second(100), &[1.0]);
-    let archive = Archive::open(folder.path()).unwrap();
-    let writer =
-        ArchiveWriter::new(archive, ring.handle.cursor(), ring.handle.clone(), info(schema));
-    (101..=120).for_each(|at| ring.push(second(at), &[1.0]));
-    drop(ring);
-    writer.run();
-    let text = fs::read_to_string(folder.path().join(NEWER)).unwrap();
-    assert!(text.contains("# skipped from=1 to=15\n115.000 16 1.00\n"), "{text}");
+    let newer = folder.path().join(NEWER);
+    fs::create_dir(&newer).unwrap();
+    let mut agent = TestAgent::start(folder.path(), &["a"], 5, 100).await;
+    (101..=120).for_each(|at| agent.push(at));
+    fs::remove_dir(&newer).unwrap();
+    agent.stop().await;
+    let text = fs::read_to_string(&newer).unwrap();
+    assert!(text.contains("# skipped from=1 to=15\n115.000 16 115.00\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_file_that_no_agent_wrote_is_not_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join(NEWER);
+    // A hole of a terabyte takes no space.
+    fs::File::create(&newer).unwrap().set_len(1 << 40).unwrap();
+    let begin = Instant::now();
+    let read = run_agent(folder.path(), &["a"], 3600, 100, 101).await;
+    assert_eq!(read, ["100", "101"]);
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert_eq!(fs::metadata(folder.path().join(OLDER)).unwrap().len(), 1 << 40);
+}
+
+#[tokio::test]
+async fn one_row_from_a_wrong_time_costs_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    run_agent(folder.path(), &["a"], 3600, 100, 103).await;
+    let newer = folder.path().join(NEWER);
+    let text = fs::read_to_string(&newer).unwrap();
+    fs::write(&newer, text + "99999999999.000 7 1.00\n0.001 8 1.00\n").unwrap();
+    let read = run_agent(folder.path(), &["a"], 50, 110, 110).await;
+    assert_eq!(read, ["100", "101", "102", "103", "|", "110"]);
 }

@@ -1,16 +1,14 @@
 //! Writer of samples to disk.
 
-use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use loadline_protocol::Note;
+use loadline_protocol::{History, Note};
 
-use super::Archive;
-use super::loader::if_found;
+use super::files::{CHECK_INTERVAL, Content, StateFiles};
 use crate::agent_info::AgentInfo;
 use crate::ring::{Cursor, ReadOutcome, RingHandle, Selection};
 use loadline_common::without_error_number;
@@ -18,56 +16,145 @@ use loadline_common::without_error_number;
 /// Pause between two attempts to write to a failing disk: 1 s.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Size of rows below which a file is not rotated: 4 KiB.
-const FILE_BYTES_MIN: u64 = 4 * 1024;
-
-/// Copies the rows of the ring to the file.
+/// Copies the rows of the ring to the files.
 pub(super) struct ArchiveWriter {
-    archive: Archive,
-    /// `None` until the file could be opened.
-    file: Option<File>,
-    cursor: Cursor,
+    files: StateFiles,
     ring: RingHandle,
+    cursor: Cursor,
     info: Arc<AgentInfo>,
+    waker: Waker,
     /// Lines to write, a reused buffer, and the size in bytes of the notes among them.
     lines: Vec<u8>,
     note_bytes: usize,
+    /// True from the log of a failure to the log of its recovery.
+    has_failed: bool,
+    /// Time at which the files were rewritten.
+    rewritten: Option<Instant>,
 }
 
 impl ArchiveWriter {
+    /// Creates the writer in its thread.
     pub(super) fn new(
-        archive: Archive,
-        cursor: Cursor,
+        files: StateFiles,
         ring: RingHandle,
+        cursor: Cursor,
         info: Arc<AgentInfo>,
     ) -> ArchiveWriter {
-        let (lines, note_bytes) = (Vec::new(), 0);
-        ArchiveWriter { archive, file: None, cursor, ring, info, lines, note_bytes }
+        let waker = Waker::from(Arc::new(ThreadWaker(thread::current())));
+        let (lines, note_bytes, has_failed, rewritten) = (Vec::new(), 0, false, None);
+        let mut writer = ArchiveWriter {
+            files,
+            ring,
+            cursor,
+            info,
+            waker,
+            lines,
+            note_bytes,
+            has_failed,
+            rewritten,
+        };
+        writer.push_headers();
+        writer
     }
 
     /// Writes until the ring is closed.
     pub(super) fn run(mut self) {
-        let waker = Waker::from(Arc::new(ThreadWaker(thread::current())));
-        self.push_headers();
         loop {
-            // Lines are written before the next read. Unwritten samples stay in the ring.
-            let outcome = self.cursor.read(&Selection::ALL, &mut self.lines, &waker);
+            // Of the last attempt, the ring has all samples.
+            let is_last = self.ring.is_closed();
+            let result = self.try_write();
+            self.files.activity().end();
+            match result {
+                Ok(outcome) => {
+                    self.log_success();
+                    if outcome == ReadOutcome::Closed {
+                        return;
+                    }
+                    // A wake-up in the meantime ends the pause at once.
+                    thread::park_timeout(CHECK_INTERVAL);
+                }
+                Err(error) => {
+                    self.log_failure(&error);
+                    if is_last {
+                        return self.log_end();
+                    }
+                    self.rest();
+                }
+            }
+        }
+    }
+
+    /// Loads earlier samples, and writes all samples that are not on disk. Returns
+    /// [`ReadOutcome::Wait`] or [`ReadOutcome::Closed`].
+    fn try_write(&mut self) -> io::Result<ReadOutcome> {
+        if let Some(change) = self.files.find_change()? {
+            tracing::warn!("{change}: rewriting the samples");
+            self.has_failed = true;
+        }
+        self.load()?;
+        if self.files.content() == Content::Damaged {
+            self.rewrite()?;
+        }
+        self.copy_rows()
+    }
+
+    /// Opens the directory and loads its samples, unless that is done.
+    pub(super) fn load(&mut self) -> io::Result<()> {
+        self.files.open().map_err(io::Error::other)?;
+        if self.files.content() != Content::Complete {
+            self.files.load(&self.ring, &self.info)?;
+        }
+        Ok(())
+    }
+
+    /// Writes all samples of the ring to a new file, which replaces the damaged ones. So no sample is
+    /// there twice. Waits before a second time: another program might damage the files for ever.
+    fn rewrite(&mut self) -> io::Result<()> {
+        if self.rewritten.is_some_and(|at| at.elapsed() < CHECK_INTERVAL) {
+            return Err(io::Error::other("another program changes the files in --state-dir"));
+        }
+        self.cursor.seek(History::All, None, 1);
+        self.clear_lines();
+        self.push_headers();
+        let written = self.files.begin_rewrite().and_then(|()| self.copy_rows()).map(drop);
+        self.files.end_rewrite(written)?;
+        self.rewritten = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Writes rows until all of them are written. Unwritten samples stay in the ring.
+    fn copy_rows(&mut self) -> io::Result<ReadOutcome> {
+        loop {
+            if !self.lines.is_empty() {
+                self.write_lines()?;
+            }
+            let outcome = self.cursor.read(&Selection::ALL, &mut self.lines, &self.waker);
             match outcome {
                 ReadOutcome::NewRun => self.push_headers(),
                 ReadOutcome::Skipped { from, to } => self.push_note(&Note::Skipped { from, to }),
-                ReadOutcome::Rows
-                | ReadOutcome::LastRows
-                | ReadOutcome::Live
-                | ReadOutcome::Wait => {}
-                ReadOutcome::Closed => return,
-            }
-            if !self.lines.is_empty() && !self.write() {
-                return;
-            }
-            if matches!(outcome, ReadOutcome::LastRows | ReadOutcome::Wait) {
-                thread::park();
+                ReadOutcome::Rows | ReadOutcome::LastRows | ReadOutcome::Live => {}
+                ReadOutcome::Wait | ReadOutcome::Closed => return Ok(outcome),
             }
         }
+    }
+
+    fn write_lines(&mut self) -> io::Result<()> {
+        let row_bytes = (self.lines.len() - self.note_bytes) as u64;
+        let (_, ring_bytes) = self.ring.size();
+        if self.files.is_full(row_bytes, ring_bytes) {
+            self.files.rotate()?;
+            let rows = std::mem::take(&mut self.lines);
+            self.push_headers();
+            self.lines.extend_from_slice(&rows);
+        }
+        self.files.append(&self.lines, row_bytes)?;
+        self.clear_lines();
+        Ok(())
+    }
+
+    fn clear_lines(&mut self) {
+        self.lines.clear();
+        self.note_bytes = 0;
     }
 
     /// Appends the header and the columns of the following rows.
@@ -83,65 +170,41 @@ impl ArchiveWriter {
         self.note_bytes += self.lines.len() - before;
     }
 
-    /// Writes the lines, and retries until the disk accepts them. False if the ring was closed
-    /// before.
-    fn write(&mut self) -> bool {
-        let mut has_failed = false;
-        while let Err(error) = self.try_write() {
-            if !std::mem::replace(&mut has_failed, true) {
-                let error = without_error_number(&error.to_string());
-                let path = self.archive.newer();
-                tracing::error!(%error, path = %path.display(), "cannot keep samples, retrying");
-            }
-            if self.ring.is_closed() {
-                return false;
-            }
-            thread::sleep(RETRY_INTERVAL);
+    /// Waits until the next attempt. Ends early when the ring is closed.
+    fn rest(&self) {
+        let begin = Instant::now();
+        while !self.ring.is_closed()
+            && let Some(left) = RETRY_INTERVAL.checked_sub(begin.elapsed())
+        {
+            // Samples wake the thread as well. The next attempt reads them.
+            thread::park_timeout(left);
         }
-        if has_failed {
-            tracing::info!(path = %self.archive.newer().display(), "keeping samples again");
-        }
-        true
     }
 
-    fn try_write(&mut self) -> io::Result<()> {
-        // With these lines the file would hold more than the ring: the older file is not needed any
-        // more.
-        let row_bytes = (self.lines.len() - self.note_bytes) as u64;
-        let (_, ring_bytes) = self.ring.size();
-        if self.archive.newer_row_bytes + row_bytes > ring_bytes.max(FILE_BYTES_MIN) {
-            self.rotate()?;
+    fn log_failure(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.has_failed, true) {
+            let error = without_error_number(&error.to_string());
+            let path = self.files.given().display();
+            tracing::error!(%error, %path, "cannot keep samples, retrying");
         }
-        let file = if let Some(file) = &mut self.file {
-            file
-        } else {
-            let newer = File::options().create(true).append(true).open(self.archive.newer())?;
-            self.file.insert(newer)
-        };
-        let length = file.metadata()?.len();
-        if let Err(error) = file.write_all(&self.lines) {
-            // An incomplete line would make the next one invalid.
-            if file.set_len(length).is_err() {
-                self.file = None;
-            }
-            return Err(error);
-        }
-        self.archive.newer_row_bytes += row_bytes;
-        self.lines.clear();
-        self.note_bytes = 0;
-        Ok(())
     }
 
-    /// Renames the file to the older one and begins a new one.
-    fn rotate(&mut self) -> io::Result<()> {
-        self.file = None;
-        // If someone else removed the file, there is nothing to rename.
-        if_found(fs::rename(self.archive.newer(), self.archive.older()))?;
-        self.archive.newer_row_bytes = 0;
-        let rows = std::mem::take(&mut self.lines);
-        self.push_headers();
-        self.lines.extend_from_slice(&rows);
-        Ok(())
+    fn log_success(&mut self) {
+        let path = self.files.given().display();
+        if let lost @ 1.. = self.cursor.take_lost() {
+            tracing::error!(lost, %path, "samples are lost: older than --history before the disk took them");
+        }
+        if std::mem::take(&mut self.has_failed) {
+            tracing::info!(%path, "keeping samples again");
+        }
+    }
+
+    fn log_end(&mut self) {
+        let rows = self.lines.split(|byte| *byte == b'\n');
+        let rows = rows.filter(|line| !line.is_empty() && !line.starts_with(b"#")).count() as u64;
+        let lost = rows + self.cursor.unread() + self.cursor.take_lost();
+        let path = self.files.given().display();
+        tracing::error!(lost, %path, "samples are lost: the agent ends before the disk took them");
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Cursor {
     next: NextSample,
     /// Position of the last sample of the history, until [`ReadOutcome::Live`].
     history_last: Option<Position>,
+    /// Number of samples that were evicted before the cursor read them.
+    lost: u64,
 }
 
 /// Sample that a cursor reads next.
@@ -83,8 +85,10 @@ impl Cursor {
             state.waiters.register()
         };
         let (ring, next) = (ring.clone(), NextSample::default());
-        let mut cursor = Cursor { ring, waiter, clients, note_number: 0, next, history_last: None };
+        let (note_number, history_last, lost) = (0, None, 0);
+        let mut cursor = Cursor { ring, waiter, clients, note_number, next, history_last, lost };
         cursor.seek(History::None, None, 1);
+        cursor.lost = 0;
         cursor
     }
 
@@ -97,10 +101,22 @@ impl Cursor {
         self.next.segment.interval
     }
 
+    /// Returns the number of samples that were evicted before the cursor read them, and resets it.
+    pub(crate) fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Returns the number of samples that the cursor has not read, evicted ones included.
+    pub(crate) fn unread(&self) -> u64 {
+        let newest = self.ring.newest_position();
+        newest.next().0.saturating_sub(self.next.position.0)
+    }
+
     /// Moves to the beginning of a stream of every `every`th sample. `resume` has priority over
     /// `history`.
     pub(crate) fn seek(&mut self, history: History, resume: Option<Resume>, every: u64) {
         let RingState { samples, .. } = &*self.ring.lock();
+        self.lost += samples.tail.0.saturating_sub(self.next.position.0);
         let newest = samples.newest();
         let resumed = resume.and_then(|resume| samples.position_after(resume));
         let at = |position| NextSample { position, segment: samples.segment_at(position) };
@@ -129,6 +145,7 @@ impl Cursor {
         let samples = &mut state.samples;
         let newest = samples.newest();
         let last = self.history_last.map_or(newest, |last| last.min(newest));
+        self.lost += samples.tail.0.saturating_sub(self.next.position.0);
         let mut rows = 0;
         while rows == 0 {
             if let Some(outcome) = self.next.advance(samples, selection) {

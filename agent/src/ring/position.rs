@@ -10,15 +10,9 @@ use loadline_protocol::{RunId, Seq};
 pub(crate) struct Position(pub(super) u64);
 
 impl Position {
-    /// Highest first position: half of `u64`, so that positions never overflow.
-    const FIRST_MAX: u64 = u64::MAX / 2;
-
-    /// Returns the position of the first sample of a ring, never 0. If possible, positions and
-    /// sequence numbers are equal. Earlier positions then have sequence numbers too: a client may
-    /// resume from one.
-    pub(super) fn first(seq: Seq) -> Position {
-        Position(if seq.0 < Position::FIRST_MAX { seq.0.max(1) } else { 1 })
-    }
+    /// Position of the first sample of a ring. Positions on both sides are free: for samples of
+    /// earlier agents, and for the samples from before the ring from which a client may resume.
+    pub(super) const FIRST: Position = Position(1 << 62);
 
     pub(super) fn next(self) -> Position {
         Position(self.0 + 1)
@@ -42,7 +36,7 @@ pub(super) struct Segment {
 impl Segment {
     /// Returns the sequence number of the sample at a position.
     pub(super) fn seq_of(&self, Position(at): Position) -> Seq {
-        Seq(self.first_seq.0.saturating_add(at).saturating_sub(self.first_position.0))
+        Seq(self.first_seq.0.saturating_add_signed(at.wrapping_sub(self.first_position.0) as i64))
     }
 
     /// Returns the position of the sample with a sequence number.

@@ -63,10 +63,49 @@ struct FieldOffsets {
 }
 
 impl Samples {
+    /// Creates an empty ring buffer.
+    pub(super) fn new(history: Duration) -> Samples {
+        Samples { history, tail: Position::FIRST, ..Samples::default() }
+    }
+
     /// Drops all samples. Their positions are not reused.
     pub(super) fn clear(&mut self) {
         self.tail = self.end();
-        self.forget_since(Time::default());
+        self.entries.clear();
+        self.evicted_bytes += self.text.len() as u64;
+        self.text.clear();
+    }
+
+    /// Returns whether samples can be put in front of all others. Not after a sample was evicted or
+    /// dropped: a cursor may still have its position, and older samples are too old anyway.
+    pub(super) fn takes_older(&self) -> bool {
+        self.evicted_bytes == 0
+    }
+
+    /// Puts samples of earlier agents in front of all others, if [`Samples::takes_older`].
+    pub(super) fn prepend(&mut self, mut older: Samples) {
+        let Some(oldest) = self.oldest_time() else { return };
+        older.forget_since(oldest);
+        older.evict(self.newest_time(), SAMPLES_MAX.saturating_sub(self.entries.len()));
+        if older.entries.is_empty() || !self.takes_older() {
+            return;
+        }
+        let tail = Position(self.tail.0 - older.entries.len() as u64);
+        for Segment { first_position, .. } in &mut older.segments {
+            // Segments may begin before the oldest sample.
+            first_position.0 = first_position.0 + tail.0 - older.tail.0;
+        }
+        older.entries.iter_mut().for_each(|entry| entry.end -= older.evicted_bytes);
+        make_room(&mut older.entries, self.entries.len());
+        make_room(&mut older.text, self.text.len());
+        let added_bytes = older.text.len() as u64;
+        older.entries.extend(self.entries.drain(..).map(|mut entry| {
+            entry.end += added_bytes;
+            entry
+        }));
+        older.segments.append(&mut self.segments);
+        older.text.append(&mut self.text);
+        *self = Samples { history: self.history, tail, evicted_bytes: 0, ..older };
     }
 
     /// Drops the samples from `time` on. Their positions are reused, so no reader may exist yet.
@@ -83,9 +122,6 @@ impl Samples {
         if self.entries.is_empty() {
             // Without samples, no earlier segment can be read.
             self.segments.clear();
-            if self.tail == Position::default() {
-                self.tail = Position::first(seq);
-            }
         }
         let first_position = self.end();
         while self.segments.back().is_some_and(|last| last.first_position >= first_position) {
@@ -100,7 +136,7 @@ impl Samples {
     /// Adds a sample: its row, and the range of the plain row in it. Evicts samples that are too
     /// old.
     pub(super) fn push(&mut self, time: Time, row: &str, plain: Range<u32>) {
-        self.evict(time);
+        self.evict(time, SAMPLES_MAX - 1);
         make_room(&mut self.entries, 1);
         make_room(&mut self.text, row.len());
         self.text.extend(row.as_bytes());
@@ -108,10 +144,11 @@ impl Samples {
         self.entries.push_back(SampleEntry { time, end, plain });
     }
 
-    fn evict(&mut self, now: Time) {
+    /// Drops the oldest samples: those that are too old, and those beyond `count_max`.
+    fn evict(&mut self, now: Time, count_max: usize) {
         let oldest = now - self.history;
         while let Some(slot) = self.entries.front()
-            && (slot.time < oldest || self.entries.len() >= SAMPLES_MAX)
+            && (slot.time < oldest || self.entries.len() > count_max)
         {
             self.text.drain(..(slot.end - self.evicted_bytes) as usize);
             self.evicted_bytes = slot.end;
@@ -175,6 +212,11 @@ impl Samples {
         let least = if is_oldest { Position::default() } else { segment.first_position };
         let end = self.last_of_segment(segment).next();
         Some((segment.position_of(next).clamp(least, end), *segment))
+    }
+
+    /// Time of the oldest sample.
+    pub(super) fn oldest_time(&self) -> Option<Time> {
+        Some(self.entries.front()?.time)
     }
 
     /// Time of the newest sample; the earliest time if there is none.

@@ -1,10 +1,13 @@
-//! Faults: a killed or stopped agent, a loaded machine, no file descriptors, a full disk.
+//! Faults: a killed or stopped agent, a loaded machine, no file descriptors, an unusable state directory.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -219,17 +222,119 @@ fn an_agent_without_file_descriptors_logs_once_and_recovers() {
 }
 
 #[test]
-fn with_a_full_disk_the_agent_serves_on_and_logs_once() {
-    let folder = tempfile::tempdir().unwrap();
-    // Each write fails like a write to a full disk.
-    std::os::unix::fs::symlink("/dev/full", folder.path().join("newer.load")).unwrap();
-    let mut agent = start_with_state(folder.path());
-    let (mut client, _) = subscribe(&agent.address(), "");
-    let mut rows = 0;
-    while rows < 10 {
-        rows += u32::from(!line(&mut client).starts_with('#'));
+fn files_are_for_the_owner_to_write_and_the_group_to_read_whatever_the_umask() {
+    for umask in ["000", "002", "077", "777"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/one");
+        let mut shell = Command::new("sh");
+        let script = r#"umask "$1"; exec "$0" -l 127.0.0.1:0 --state-dir "$2""#;
+        let agent = env!("CARGO_BIN_EXE_loadline-agent");
+        shell.args(["-c", script, agent, umask]).arg(&path).stdin(Stdio::null());
+        let mut agent = RunningAgent::start(shell);
+        agent.address();
+        agent.signal(Signal::TERM);
+        agent.wait_exit();
+        let mode = |name: &str| fs::metadata(path.join(name)).unwrap().mode() & 0o7777;
+        let modes = [".", "..", "newer.load", "lock"].map(mode);
+        assert_eq!(modes, [0o750, 0o750, 0o640, 0o640], "umask {umask}");
     }
+}
+
+/// Checks that an agent with this state directory serves, samples, logs the error once and ends in
+/// time.
+fn check_serves_on(folder: &Path, error: &str) {
+    let mut agent = start_with_state(folder);
+    let (mut client, _) = subscribe(&agent.address(), "");
+    (0..10).for_each(|_| assert!(next_stamp(&mut client).1 > 0));
+    agent.signal(Signal::TERM);
+    let (code, duration) = agent.wait_exit();
+    assert_eq!(code, Some(0));
+    assert!(duration < Duration::from_secs(2), "{duration:?}");
     let log = agent.kill();
     assert_eq!(log.matches("cannot keep samples").count(), 1, "{log}");
-    assert!(log.contains("No space left on device"), "{log}");
+    assert_eq!(log.matches("samples are lost: the agent ends").count(), 1, "{log}");
+    assert!(log.contains(error), "{log}");
+}
+
+#[test]
+fn with_a_directory_that_cannot_be_used_the_agent_serves_on_and_logs_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join("newer.load");
+    // Neither the device nor the fifo is opened: both might block.
+    std::os::unix::fs::symlink("/dev/full", &newer).unwrap();
+    check_serves_on(folder.path(), "newer.load is a symbolic link; remove it");
+    fs::remove_file(&newer).unwrap();
+    assert!(Command::new("mkfifo").arg(&newer).status().unwrap().success());
+    check_serves_on(folder.path(), "newer.load is a fifo; remove it");
+    fs::remove_file(&newer).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    check_serves_on(folder.path(), "all users can write to");
+}
+
+/// Returns the sequence numbers on disk. Checks that each row is whole.
+fn seqs_on_disk(folder: &Path) -> Vec<u64> {
+    let text = fs::read_to_string(folder.join("newer.load")).unwrap();
+    assert!(text.starts_with("# loadline/1 ") && text.ends_with('\n'), "{text}");
+    let columns = text.lines().find(|line| line.starts_with("# columns")).unwrap();
+    let fields = columns.split(' ').count() - 2;
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    rows.inspect(|row| assert_eq!(row.split(' ').count(), fields, "{row}"))
+        .map(|row| parse_stamp(row).1)
+        .collect()
+}
+
+#[test]
+fn after_failed_writes_the_disk_has_every_sample_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = start_with_state(folder.path());
+    let address = agent.address();
+    let (mut client, _) = subscribe(&address, "");
+    let mut wait_for = |seq| while next_stamp(&mut client).1 < seq {};
+    wait_for(3);
+    // Each time, the limit cuts a row in two.
+    for step in 1..=3 {
+        let bytes = fs::metadata(folder.path().join("newer.load")).unwrap().len();
+        let current = Some(bytes + 100);
+        let pid = Pid::from_child(&agent.child);
+        let limit = Rlimit { current, maximum: None };
+        prlimit(Some(pid), Resource::Fsize, limit).unwrap();
+        wait_for(step * 20 - 2);
+        prlimit(Some(pid), Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
+        wait_for(step * 20 + 8);
+        let seqs = seqs_on_disk(folder.path());
+        assert!(seqs.len() as u64 >= step * 20 + 6, "after failure {step}: {seqs:?}");
+    }
+    agent.signal(Signal::TERM);
+    agent.wait_exit();
+    let seqs = seqs_on_disk(folder.path());
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    let log = agent.kill();
+    assert_eq!(
+        log.matches("cannot keep samples, retrying error=File too large").count(),
+        3,
+        "{log}"
+    );
+    assert_eq!(log.matches("keeping samples again").count(), 3, "{log}");
+    assert!(!log.contains("rewriting") && !log.contains("lost"), "{log}");
+}
+
+#[test]
+fn samples_that_no_longer_fit_in_memory_while_the_disk_fails_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join("newer.load");
+    fs::create_dir(&newer).unwrap();
+    let arguments = "-l 127.0.0.1:0 -i 250ms --history 2s --state-dir";
+    let command = program(&format!("{arguments} {}", folder.path().display()));
+    let mut agent = RunningAgent::start(command);
+    let (mut client, _) = subscribe(&agent.address(), "");
+    while next_stamp(&mut client).1 < 20 {}
+    fs::remove_dir(&newer).unwrap();
+    let log = agent.log_until("keeping samples again");
+    let lost = log.split("samples are lost: older than --history").nth(1).expect(&log);
+    let lost = lost.split(" lost=").nth(1).unwrap().split(' ').next().unwrap();
+    agent.signal(Signal::TERM);
+    agent.wait_exit();
+    let text = fs::read_to_string(&newer).unwrap();
+    assert!(text.contains(&format!("# skipped from=1 to={lost}\n")), "{lost}: {text}");
+    assert_eq!(seqs_on_disk(folder.path())[0], lost.parse::<u64>().unwrap() + 1);
 }
