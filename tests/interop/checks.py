@@ -15,6 +15,7 @@ import numpy_and_gnuplot_read
 import prometheus_as_a_source
 import prometheus_scrapes
 import ssh_transport
+import recording_on_bad_disks
 import runs_as_a_service
 import labplot_connections
 import tls_with_openssl
@@ -37,6 +38,7 @@ def main() -> int:
         limits_of_a_container,
         labplot_connections,
         blocked_terminal,
+        recording_on_bad_disks,
         ssh_transport,
         runs_as_a_service,
         installs_from_packages,

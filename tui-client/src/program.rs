@@ -20,7 +20,7 @@ use crate::config::SOURCES_MAX;
 use crate::event::Event;
 use crate::import::ImportOptions;
 use crate::link::{
-    Connector, Events, Link, LinkOptions, ReadOptions, Recorder, Recording, TlsClient,
+    Connector, Events, FileRecorder, Link, LinkOptions, ReadOptions, Recorder, TlsClient,
     TlsClientFiles, TypedRequest, events_max,
 };
 use crate::output::{self, Job, OutputFormat, ProgressLine};
@@ -90,7 +90,7 @@ struct Opened {
     /// Warnings that were printed, for the screen.
     warnings: Vec<String>,
     /// Recording of the only source.
-    recording: Option<Recording>,
+    recording: Option<FileRecorder>,
 }
 
 async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
@@ -263,12 +263,12 @@ async fn record(
     settings: &CliSettings,
     source: &Source,
     events: mpsc::Sender<Event>,
-) -> anyhow::Result<(mpsc::Sender<Event>, Option<Recording>)> {
+) -> anyhow::Result<(mpsc::Sender<Event>, Option<FileRecorder>)> {
     let Some(path) = &settings.args.record else { return Ok((events, None)) };
     let source = if let Source::Path(source) = source { Some(source.clone()) } else { None };
     // A file is still there when the disk takes data again.
     let can_wait = source.as_ref().is_some_and(|source| source.is_file());
-    let opened = Recording::open(path.clone(), source).await;
+    let opened = FileRecorder::open(path.clone(), source).await;
     let failure = || format!("cannot record to {}", sanitize(&path.to_string_lossy()));
     let recording = opened.with_context(failure)?;
     let recorder = Recorder::new(settings.args.count);

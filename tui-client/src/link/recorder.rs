@@ -31,20 +31,20 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Recording of a source to a file.
 #[derive(Debug)]
-pub(crate) struct Recording {
+pub(crate) struct FileRecorder {
     queue: Arc<RecordingQueue>,
     /// Path, for display.
     name: String,
 }
 
-impl Recording {
+impl FileRecorder {
     /// Opens and locks a file. `source` is the path of the source, if the source is a file.
     ///
     /// # Errors
     /// The file cannot be opened and locked, or is not a regular file.
-    pub(crate) async fn open(path: PathBuf, source: Option<PathBuf>) -> io::Result<Recording> {
+    pub(crate) async fn open(path: PathBuf, source: Option<PathBuf>) -> io::Result<FileRecorder> {
         let name = sanitize(&path.to_string_lossy()).into_owned();
-        Ok(Recording { queue: RecordingQueue::open(path, source).await?, name })
+        Ok(FileRecorder { queue: RecordingQueue::open(path, source).await?, name })
     }
 
     /// Returns a sender that records each event, then forwards the event to `events`, so that all

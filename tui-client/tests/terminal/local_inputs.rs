@@ -244,6 +244,13 @@ fn a_recording_is_followed_while_it_grows_is_truncated_and_replaced() {
     assert_eq!([next(), next()], ["a", "1.00"]);
     append(&file, "5\n3.000 3\n");
     assert_eq!([next(), next()], ["25.00", "3.00"]);
+    // Another recorder cuts half a row off, and writes more bytes than the row had.
+    append(&file, "4.000 4");
+    std::thread::sleep(Duration::from_millis(300));
+    let length = fs::metadata(&file).unwrap().len();
+    OpenOptions::new().write(true).open(&file).unwrap().set_len(length - 7).unwrap();
+    append(&file, "5.000 5\n6.000 6\n");
+    assert_eq!([next(), next()], ["5.00", "6.00"]);
     fs::write(&file, "").unwrap();
     append(&file, "# columns time:s a\n9.000 9\n");
     assert_eq!(next(), "9.00");

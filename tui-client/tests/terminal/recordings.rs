@@ -28,9 +28,7 @@ fn only_a_regular_file_that_no_other_program_records_to_is_recorded_to() {
         ("-", "is standard output\nhint: use -o raw\n"),
         ("/dev/stdout", "is a pipe\nhint: use -o raw and write its output to the pipe\n"),
     ] {
-        for kind in
-            [&["-o", "csv"][..], &["-o", "json"], &["-o", "raw"], &["-o", "table"]]
-        {
+        for kind in [&["-o", "csv"][..], &["-o", "json"], &["-o", "raw"], &["-o", "table"]] {
             let output = output(&[&[&*address, "-r", record], kind].concat());
             let errors = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{record} {kind:?}: {errors}");

@@ -91,7 +91,8 @@ impl Recorder {
 
     /// Appends a note of missing rows. The numbers are those after the last row of the run.
     fn write_skipped(&self, count: u64, out: &mut String) {
-        let is_of_run = |last: &LastRow| self.run_id().is_none() || self.run_id() == last.run;
+        let run = self.run_id();
+        let is_of_run = |last: &LastRow| !last.is_before_header || run.is_some() && run == last.run;
         let last = self.last.filter(is_of_run).and_then(|last| last.seq).unwrap_or_default();
         let to = last.plus(count);
         let skipped = Note::Skipped { from: last.next().min(to), to };

@@ -102,7 +102,9 @@ impl RecordingFile {
         if metadata.is_file() {
             check_use(&metadata, source)?;
             if let Some(error) = lock(&file)? {
-                self.notices.push(format!("its file system has no locks ({error})"));
+                self.notices.push(format!(
+                    "its file system has no locks ({error}), record to it from one program only"
+                ));
             }
             let cut = cut_incomplete_line(&file)?;
             if cut > 0 {

@@ -267,7 +267,7 @@ fn a_file_in_a_folder_that_is_gone_is_written_once_the_folder_is_back() {
 
 /// Recording to a pipe that nobody reads, so that its writes block.
 struct Blocked {
-    recording: Recording,
+    recording: FileRecorder,
     reader: std::io::PipeReader,
     /// Text that the pipe took before it was full.
     filler: usize,
@@ -285,7 +285,7 @@ impl Blocked {
         }
         rustix::fs::fcntl_setfl(&file, flags).unwrap();
         let queue = RecordingQueue::with_file(RecordingFile::device(file));
-        Blocked { recording: Recording { queue, name: "a.load".to_owned() }, reader, filler }
+        Blocked { recording: FileRecorder { queue, name: "a.load".to_owned() }, reader, filler }
     }
 
     /// Reads the pipe until it has `end`. Returns the recorded text.
@@ -456,7 +456,7 @@ async fn a_row_too_long_for_a_line_is_skipped_and_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wide.load");
     let (sender, mut events) = mpsc::channel(EVENTS_MAX);
-    let recording = Recording::open(path.clone(), None).await.unwrap();
+    let recording = FileRecorder::open(path.clone(), None).await.unwrap();
     let recorded = recording.spawn(Recorder::new(None), false, sender);
     recorded.send(stream(None, 1000)).await.unwrap();
     for (second, value) in [(1, WIDE), (2, WIDE), (3, 1.0)] {
@@ -506,7 +506,7 @@ async fn a_file_that_fails_is_reported_and_the_end_does_not_wait_for_it() {
     fs::write(&path, "").unwrap();
     // A file that is open for reading only takes no rows, as a full disk does.
     let queue = RecordingQueue::with_file(RecordingFile::device(File::open(&path).unwrap()));
-    let recording = Recording { queue, name: "a.load".to_owned() };
+    let recording = FileRecorder { queue, name: "a.load".to_owned() };
     let (sender, mut events) = mpsc::channel(EVENTS_MAX);
     let recorded = recording.spawn(Recorder::new(None), false, sender);
     let mut states = Vec::new();
