@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from stage import Programs, Skip, agent, running, wait_until
+from stage import Programs, Skip, agent, is_error, running, wait_until
 from terminal import screen
 
 # Time that the disk takes no data, in seconds: more than the 3 s of a stalled recording.
@@ -48,7 +48,7 @@ def frozen(folder: Path):
         subprocess.run(["fsfreeze", "--unfreeze", str(folder)], check=True)
 
 
-def check_rows(path: Path, most_missing: int = 0) -> int:
+def check_rows(path: Path) -> int:
     """Asserts that the file has whole rows only, without gaps. Returns their number."""
     text = path.read_text()
     assert text.endswith("\n"), text[-100:]
@@ -99,13 +99,18 @@ def on_a_frozen_disk(programs, folder: Path) -> str:
 
 
 def ends_while_frozen(programs, disk: Path, source: str):
-    """Asserts that the program says within its limit what is not written. The system may keep the
-    process until the disk takes data."""
+    """Asserts that the program says within its limit what is not written, and that a new file is
+    refused. The system may keep the process until the disk takes data."""
     path = disk / "end.load"
+    late = programs.client, source, "-o", "csv", "--record", str(disk / "late.load")
     with running(programs.client, source, "-o", "csv", "--record", str(path)) as csv:
         csv.out.line()
         csv.out.line()
-        with frozen(disk):
+        with contextlib.ExitStack() as after, frozen(disk):
+            # It ends once the disk takes data.
+            refused = after.enter_context(running(*late))
+            wait_until("a refusal", lambda: "its file system does not answer" in refused.stderr())
+            assert is_error(refused.stderr()), refused.stderr()
             wait_until("a stall", lambda: "stalled" in csv.stderr())
             start = time.monotonic()
             csv.child.send_signal(signal.SIGTERM)

@@ -65,7 +65,7 @@ impl FileRecorder {
             events,
             stalled: None,
             is_too_long_reported: false,
-            is_loss_reported: false,
+            missing_rows: 0,
         };
         tokio::spawn(task.run(queued));
         sender
@@ -90,7 +90,8 @@ struct RecorderTask {
     /// Time without progress on the display, while the recording is stalled.
     stalled: Option<Duration>,
     is_too_long_reported: bool,
-    is_loss_reported: bool,
+    /// Number of rows that the file lacks since the recording stalled.
+    missing_rows: u64,
 }
 
 impl RecorderTask {
@@ -126,9 +127,12 @@ impl RecorderTask {
     }
 
     async fn leave_out(&mut self, event: &Event) {
+        let lost_before = self.recorder.lost;
         self.recorder.leave_out(event);
         self.queue.set_lost_rows(self.recorder.lost);
-        if self.recorder.lost > 0 && !std::mem::replace(&mut self.is_loss_reported, true) {
+        let missing_before = self.missing_rows;
+        self.missing_rows += self.recorder.lost - lost_before;
+        if missing_before == 0 && self.missing_rows > 0 {
             let what = "rows are lost, too many wait for its disk";
             self.warn(&format!("recording to {}: {what}", self.name)).await;
         }
@@ -175,12 +179,11 @@ impl RecorderTask {
     }
 
     async fn report_recovery(&mut self) {
-        self.is_loss_reported = false;
         send(&self.events, Event::Recording(RecordingState::On)).await;
-        let missing = match self.recorder.lost {
+        let missing = match std::mem::take(&mut self.missing_rows) {
             0 => "no row is missing".to_owned(),
             1 => "1 row is missing".to_owned(),
-            lost => format!("{lost} rows are missing"),
+            count => format!("{count} rows are missing"),
         };
         self.warn(&format!("recording to {} continues, {missing}", self.name)).await;
     }
