@@ -212,7 +212,7 @@ impl RecordingQueue {
         let synced = file.sync().err();
         let mut state = self.lock();
         if let Some(error) = synced {
-            state.failure.get_or_insert_with(|| without_error_number(&error.to_string()));
+            state.failure.get_or_insert_with(|| failure_text(&error));
         }
         state.has_ended = true;
         self.ended.notify_all();
@@ -249,7 +249,7 @@ impl RecordingQueue {
             state.unwritten_bytes -= written.len();
             state.unwritten_rows -= count_rows(written);
         }
-        state.failure = error.map(|error| without_error_number(&error.to_string()));
+        state.failure = error.map(failure_text);
         self.changed.notify_one();
     }
 
@@ -272,6 +272,12 @@ impl RecordingQueue {
         state.notices.extend(file.notices.drain(..).take(room));
         self.changed.notify_one();
     }
+}
+
+/// Returns the text of an error without its hint: the file is chosen already.
+fn failure_text(error: &io::Error) -> String {
+    let text = without_error_number(&error.to_string());
+    text.split("; ").next().unwrap_or_default().to_owned()
 }
 
 /// Returns the first whole lines, at most [`WRITE_BYTES_MAX`] bytes. Each line is shorter than that.

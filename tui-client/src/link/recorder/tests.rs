@@ -41,7 +41,9 @@ fn row(second: i64, seq: Option<u64>, values: &[f64]) -> Event {
 /// Returns the recorded text of events.
 fn recorded(events: &[Event]) -> String {
     let (mut recorder, mut text) = (Recorder::new(None), String::new());
-    events.iter().for_each(|event| recorder.record(event, &mut text));
+    for event in events {
+        recorder.record(event, &mut text);
+    }
     text
 }
 
@@ -197,52 +199,55 @@ fn a_recording_is_a_regular_file_of_its_own_or_the_null_device() {
     let error = RecordingFile::open(Path::new("-"), None).unwrap_err().to_string();
     assert_eq!(error, "is standard output; use -o raw");
     assert_eq!(text_of(&path("source")), "1 2\n3");
-    let mut null = [0, 1].map(|_| RecordingFile::open(Path::new("/dev/null"), None).unwrap());
-    null.iter_mut().for_each(|null| write_all(null, "# loadline/1\n"));
+    for mut null in [0, 1].map(|_| RecordingFile::open(Path::new("/dev/null"), None).unwrap()) {
+        write_all(&mut null, "# loadline/1\n");
+    }
+}
+
+/// Records rows to a file, changes the file as another program does, and records more. Asserts that
+/// the file has `kept` and then a header with the later rows, and that a message has `word`.
+fn check_change(word: &str, change: impl FnOnce(&Path), kept: impl FnOnce(&str) -> String) {
+    let [_, _, text] = recordings();
+    let head = &text[..=text.find("\n10.000").unwrap()];
+    let more = |seq: u64| format!("{seq}.000 {seq} 1.00 2.00\n");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.load");
+    let mut file = RecordingFile::open(&path, None).unwrap();
+    write_all(&mut file, &text);
+    change(&path);
+    write_all(&mut file, &more(30));
+    write_all(&mut file, &more(31));
+    let expected = format!("{}{head}{}{}", kept(&text), more(30), more(31));
+    assert_eq!(text_of(&path), expected, "{word}");
+    let notices = &file.notices;
+    assert!(notices.iter().any(|notice| notice.contains(word)), "{word}: {notices:?}");
+    // The new file is locked as well.
+    RecordingFile::open(&path, None).unwrap_err();
 }
 
 #[test]
-fn a_file_that_another_program_removes_replaces_or_changes_is_begun_with_a_header() {
-    let [_, _, text] = recordings();
-    let (head, rows) = text.split_at(text.find("\n10.000").unwrap() + 1);
-    let more = |seq: u64| format!("{seq}.000 {seq} 1.00 2.00\n");
-    type Change = fn(&Path);
-    let changes: [(&str, Change, &str); 5] = [
-        ("removed", |path| fs::remove_file(path).unwrap(), ""),
-        (
-            "replaced",
-            |path| fs::rename(path, path.with_extension("1")).and(fs::write(path, "")).unwrap(),
-            "",
-        ),
-        ("truncated", |path| drop(File::create(path).unwrap()), ""),
-        (
-            "written",
-            |path| {
-                File::options().append(true).open(path).unwrap().write_all(b"9 9 9 9\n").unwrap()
-            },
-            "+9 9 9 9\n",
-        ),
-        (
-            "written",
-            |path| File::options().append(true).open(path).unwrap().write_all(b"9 9 9 9").unwrap(),
-            "+",
-        ),
-    ];
-    for (word, change, rest) in changes {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.load");
-        let mut file = RecordingFile::open(&path, None).unwrap();
-        write_all(&mut file, &text);
-        change(&path);
-        write_all(&mut file, &more(30));
-        write_all(&mut file, &more(31));
-        let before = rest.strip_prefix('+').map_or(String::new(), |rest| text.clone() + rest);
-        assert_eq!(text_of(&path), format!("{before}{head}{}{}", more(30), more(31)), "{word}");
-        assert!(file.notices[0].contains(word), "{word}: {:?}", file.notices);
-        // The new file is locked as well.
-        RecordingFile::open(&path, None).unwrap_err();
-        assert!(!rows.is_empty());
-    }
+fn a_file_that_another_program_changes_is_begun_with_a_header() {
+    let append = |path: &Path, text: &str| {
+        let mut file = File::options().append(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    let nothing = |_: &str| String::new();
+    check_change("was removed", |path| fs::remove_file(path).unwrap(), nothing);
+    check_change(
+        "was removed",
+        |path| fs::rename(path, path.with_extension("1")).unwrap(),
+        nothing,
+    );
+    let replace = |path: &Path| {
+        fs::rename(path, path.with_extension("1")).unwrap();
+        fs::write(path, "").unwrap();
+    };
+    check_change("was replaced", replace, nothing);
+    check_change("was truncated", |path| drop(File::create(path).unwrap()), nothing);
+    let written = "was written by another program";
+    check_change(written, |path| append(path, "9 9 9 9\n"), |text| format!("{text}9 9 9 9\n"));
+    check_change(written, |path| append(path, "9 9 9 9"), str::to_owned);
+    check_change("is cut off", |path| append(path, "9 9 9 9"), str::to_owned);
 }
 
 #[test]
@@ -260,7 +265,7 @@ fn a_file_in_a_folder_that_is_gone_is_written_once_the_folder_is_back() {
     }
     fs::create_dir(&inner).unwrap();
     write_all(&mut file, "30.000 30 1.00 2.00\n");
-    let head = &text[..text.find("\n10.000").unwrap() + 1];
+    let head = &text[..=text.find("\n10.000").unwrap()];
     assert_eq!(text_of(&path), format!("{head}30.000 30 1.00 2.00\n"));
     assert_eq!(file.notices.len(), 1, "{:?}", file.notices);
 }
@@ -292,7 +297,7 @@ impl Blocked {
     fn text_until(&mut self, end: &str) -> String {
         let mut bytes = Vec::new();
         while !bytes.ends_with(end.as_bytes()) {
-            let mut piece = [0; 65536];
+            let mut piece = [0; 4096];
             let count = self.reader.read(&mut piece).unwrap();
             bytes.extend_from_slice(&piece[..count]);
         }
@@ -395,7 +400,7 @@ async fn rows_beyond_the_queue_are_counted_in_the_recording_and_on_the_display()
     next(&mut events, &mut states).await;
     let before = lost_at.unwrap() - 1;
     let lost = seq - before + 1;
-    let last = format!("{before}.000 {before} ");
+    let last_row = format!("{before}.000 {before} ");
     let reading = std::thread::spawn(move || {
         let text = blocked.text_until("90001.000 8 1.00\n");
         (text, blocked)
@@ -414,7 +419,7 @@ async fn rows_beyond_the_queue_are_counted_in_the_recording_and_on_the_display()
     assert!(text.contains(&note), "{}", &text[text.len() - 300..]);
     let rows = row_lines(&text);
     assert_eq!(rows.len() as i64, before + 1);
-    assert!(rows[rows.len() - 2].starts_with(&last));
+    assert!(rows[rows.len() - 2].starts_with(&last_row));
 }
 
 #[tokio::test]
