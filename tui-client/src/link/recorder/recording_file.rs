@@ -19,7 +19,7 @@ const HEADER_START: &[u8] = b"# loadline/";
 const COLUMNS_START: &[u8] = b"# columns";
 
 /// File of a recording. The file has whole lines only.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RecordingFile {
     path: PathBuf,
     open: Option<OpenFile>,
@@ -71,27 +71,9 @@ impl RecordingFile {
     /// # Errors
     /// The file is not regular, is in use, or cannot be written.
     pub(super) fn open(path: &Path, source: Option<&Path>) -> io::Result<RecordingFile> {
-        let mut recording = RecordingFile {
-            path: path.to_owned(),
-            open: None,
-            head: Vec::new(),
-            is_head_due: false,
-            notices: Vec::new(),
-        };
+        let mut recording = RecordingFile { path: path.to_owned(), ..RecordingFile::default() };
         recording.reopen(source)?;
         Ok(recording)
-    }
-
-    #[cfg(test)]
-    pub(super) fn device(file: File) -> RecordingFile {
-        let open = OpenFile { file, id: None, bytes: 0, is_torn: false };
-        RecordingFile {
-            path: PathBuf::new(),
-            open: Some(open),
-            head: Vec::new(),
-            is_head_due: false,
-            notices: Vec::new(),
-        }
     }
 
     fn reopen(&mut self, source: Option<&Path>) -> io::Result<()> {
@@ -347,4 +329,13 @@ fn is_recording(file: &File, length: u64) -> io::Result<bool> {
     Ok(is_note(HEADER_START)
         || is_note(COLUMNS_START)
         || std::str::from_utf8(first).is_ok_and(is_row))
+}
+
+#[cfg(test)]
+impl RecordingFile {
+    /// Creates a recording to a pipe or a device, which `--record` refuses.
+    pub(super) fn device(file: File) -> RecordingFile {
+        let open = OpenFile { file, id: None, bytes: 0, is_torn: false };
+        RecordingFile { open: Some(open), ..RecordingFile::default() }
+    }
 }

@@ -134,14 +134,6 @@ impl RecordingQueue {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn with_file(file: RecordingFile) -> Arc<RecordingQueue> {
-        let queue = Arc::new(RecordingQueue::new());
-        let of_thread = queue.clone();
-        std::thread::spawn(move || of_thread.write_to(file));
-        queue
-    }
-
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -291,4 +283,15 @@ fn first_lines(lines: &[u8]) -> &[u8] {
 fn count_rows(lines: &[u8]) -> u64 {
     let lines = lines.split_inclusive(|byte| *byte == b'\n');
     lines.filter(|line| !line.starts_with(b"#")).count() as u64
+}
+
+#[cfg(test)]
+impl RecordingQueue {
+    /// Starts the thread with a file that is open already.
+    pub(super) fn with_file(file: RecordingFile) -> Arc<RecordingQueue> {
+        let queue = Arc::new(RecordingQueue::new());
+        let of_thread = queue.clone();
+        std::thread::spawn(move || of_thread.write_to(file));
+        queue
+    }
 }
