@@ -103,6 +103,15 @@ impl Decoder {
         if self.handed_out { 0 } else { self.partial.len() }
     }
 
+    /// Forgets the buffered bytes of an incomplete line, which are to be decoded again. Returns their
+    /// number.
+    pub fn discard_pending(&mut self) -> usize {
+        let count = self.pending();
+        self.partial.clear();
+        self.handed_out = false;
+        count
+    }
+
     /// Buffers the beginning of a line. Returns false if the line is already too long.
     fn try_buffer(&mut self, bytes: &[u8]) -> bool {
         if self.partial.len() + bytes.len() > self.line_max + 1 {

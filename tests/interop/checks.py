@@ -16,6 +16,7 @@ import numpy_and_gnuplot_read
 import prometheus_as_a_source
 import prometheus_scrapes
 import ssh_transport
+import recording_on_bad_disks
 import runs_as_a_service
 import state_directory
 import labplot_connections
@@ -40,6 +41,7 @@ def main() -> int:
         labplot_connections,
         blocked_terminal,
         agents_of_other_users,
+        recording_on_bad_disks,
         ssh_transport,
         runs_as_a_service,
         state_directory,

@@ -1,6 +1,7 @@
 //! Events of a source, sent by its link. The screen and all outputs receive the same events.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use loadline_protocol::{Header, Health, Note, SafeText, Schema, Seq, Time};
 
@@ -28,7 +29,7 @@ pub enum Event {
     Imported(Arc<Recognized>),
     /// The columns so far had wrong names. The stream that follows names the same columns.
     Misnamed,
-    /// The rows are recorded, or no longer.
+    /// The rows are recorded, or wait for the file.
     Recording(RecordingState),
     /// Message for the user.
     Warning(SafeText),
@@ -77,8 +78,8 @@ pub enum Event {
 pub enum RecordingState {
     /// The file takes each row.
     On,
-    /// The file could not be written. It takes no more rows.
-    Stopped,
+    /// The file has taken no row for this time. Rows wait in memory.
+    Stalled(Duration),
 }
 
 /// Description of the rows of a connection.

@@ -20,8 +20,8 @@ use crate::config::SOURCES_MAX;
 use crate::event::Event;
 use crate::import::ImportOptions;
 use crate::link::{
-    self, Connector, Events, Link, LinkOptions, ReadOptions, Recorder, TlsClient, TlsClientFiles,
-    TypedRequest, events_max,
+    Connector, Events, FileRecorder, Link, LinkOptions, ReadOptions, Recorder, TlsClient,
+    TlsClientFiles, TypedRequest, events_max,
 };
 use crate::output::{self, Job, OutputFormat, ProgressLine};
 use crate::prometheus::{Fleet, Secrets};
@@ -89,15 +89,32 @@ struct Opened {
     handles: Vec<LinkHandle>,
     /// Warnings that were printed, for the screen.
     warnings: Vec<String>,
+    /// Recording of the only source.
+    recording: Option<FileRecorder>,
 }
 
 async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     let mut stop = run::signals()?;
-    let opened = tokio::select! {
+    let mut opened = tokio::select! {
         opened = open(&mut settings) => opened?,
         () = &mut stop => return Ok(()),
     };
-    let Opened { bounds, recorded_columns, watched, events, handles, warnings } = opened;
+    let recording = opened.recording.take();
+    let result = run_output(settings, opened, stop).await;
+    // The screen is closed, so that the warning is visible.
+    if let Some(warning) = recording.and_then(|recording| recording.finish()) {
+        print_warning(&warning);
+    }
+    result
+}
+
+/// Runs the screen, an output or a check.
+async fn run_output(
+    mut settings: CliSettings,
+    opened: Opened,
+    stop: impl Future<Output = ()> + Unpin,
+) -> anyhow::Result<()> {
+    let Opened { bounds, recorded_columns, watched, events, handles, warnings, .. } = opened;
     settings.warnings.extend(warnings);
     if settings.args.check {
         let first = watched.into_iter().zip(events).next();
@@ -132,7 +149,9 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
     let count = sources.len();
     settings.check_source_count(count).map_err(anyhow::Error::msg)?;
     let (watched, events, handles) = (Vec::new(), Vec::new(), Vec::new());
-    let mut opened = Opened { bounds, recorded_columns, watched, events, handles, warnings };
+    let recording = None;
+    let mut opened =
+        Opened { bounds, recorded_columns, watched, events, handles, warnings, recording };
     let mut last: Option<&SourceSpec> = None;
     for (chosen, mut connector) in sources {
         connector.check_local_input().with_context(|| format!("cannot open {connector}"))?;
@@ -145,8 +164,9 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         let mut watched = watched.with_memory_share(count);
         watched.may_prompt = connector.may_prompt();
         watched.is_scraped = is_fleet;
-        let (sender, events) = mpsc::channel(events_max(count));
-        let sender = record(settings, &chosen.source, sender)?;
+        let (first, events) = mpsc::channel(events_max(count));
+        let sender;
+        (sender, opened.recording) = record(settings, &chosen.source, first).await?;
         let mut options = link_options(settings, chosen, &opened.recorded_columns);
         // The machines of one server follow or ignore a request alike: one warning is enough.
         let is_first = last != Some(chosen);
@@ -239,23 +259,21 @@ fn link_options(
     }
 }
 
-/// Puts a recorder in front of `events` if `--record` is given.
-fn record(
+/// Opens the file of `--record`, and puts a recorder in front of `events`.
+async fn record(
     settings: &CliSettings,
     source: &Source,
     events: mpsc::Sender<Event>,
-) -> anyhow::Result<mpsc::Sender<Event>> {
-    let Some(path) = &settings.args.record else { return Ok(events) };
-    let name = sanitize(&path.to_string_lossy()).into_owned();
-    if let Source::Path(source) = source
-        && path.canonicalize().is_ok_and(|path| source.canonicalize().is_ok_and(|it| it == path))
-    {
-        anyhow::bail!(
-            "cannot record to {name}: this file is the source; give --record another file"
-        );
-    }
-    let file = link::open_recording(path).with_context(|| format!("cannot record to {name}"))?;
-    Ok(link::spawn_recorder(file, name, Recorder::new(settings.args.count), events))
+) -> anyhow::Result<(mpsc::Sender<Event>, Option<FileRecorder>)> {
+    let Some(path) = &settings.args.record else { return Ok((events, None)) };
+    let source = if let Source::Path(source) = source { Some(source.clone()) } else { None };
+    // A file is still there when the disk takes data again.
+    let can_wait = source.as_ref().is_some_and(|source| source.is_file());
+    let opened = FileRecorder::open(path.clone(), source).await;
+    let failure = || format!("cannot record to {}", sanitize(&path.to_string_lossy()));
+    let recording = opened.with_context(failure)?;
+    let recorder = Recorder::new(settings.args.count);
+    Ok((recording.spawn(recorder, can_wait, events), Some(recording)))
 }
 
 async fn show(

@@ -1,6 +1,6 @@
 //! Local inputs, which take no requests: standard input, pipes, recordings.
 
-use std::io;
+use std::io::{self, SeekFrom};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use loadline_agent::Clock;
 use loadline_common::without_error_number;
 use loadline_protocol::{SafeText, Stamp, Time, duration_ms, sanitize};
 use tokio::fs::File;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -240,6 +240,7 @@ impl Recording<'_> {
     /// Reads the rows that are being written now, until reading fails.
     async fn follow(&mut self, mut reader: StreamReader) -> io::Result<()> {
         loop {
+            self.rewind_incomplete_line(&mut reader).await?;
             reader.go_live();
             sleep(POLL_INTERVAL).await;
             if self.reopen_if_replaced().await {
@@ -250,6 +251,17 @@ impl Recording<'_> {
             reader.decide_plain();
             send_all(self.events, reader.drain_events()).await;
         }
+    }
+
+    /// Goes back to the beginning of an incomplete last line: a recorder may cut the line off, and
+    /// write another one there.
+    async fn rewind_incomplete_line(&mut self, reader: &mut StreamReader) -> io::Result<()> {
+        let bytes = reader.discard_incomplete_line() as u64;
+        if bytes > 0 {
+            self.position -= bytes;
+            self.file.seek(SeekFrom::Start(self.position)).await?;
+        }
+        Ok(())
     }
 
     /// Reads up to the current end of the file.

@@ -149,6 +149,11 @@ impl StreamReader {
         self.disconnect.take()
     }
 
+    /// Forgets the bytes of an incomplete line, which are to be fed again. Returns their number.
+    pub(super) fn discard_incomplete_line(&mut self) -> usize {
+        self.decoder.discard_pending()
+    }
+
     /// Removes the events so far, in their order.
     pub fn drain_events(&mut self) -> vec::Drain<'_, Event> {
         self.output.events.drain(..)
@@ -205,13 +210,14 @@ impl StreamReader {
         self.output.report_losses();
     }
 
-    /// Ends the input. An incomplete last line is a fault: half a number looks like a number.
+    /// Ends the input. A last line without line end is a fault, also in files of other programs: half
+    /// a number looks like a number.
     /// Returns the refusal, if any: the columns of a short stream are known only now.
     pub fn finish(&mut self) -> Option<Disconnect> {
         self.close();
         if self.decoder.pending() > 0 {
             self.decoder = Decoder::new();
-            let last = SafeText::new("the last line is incomplete");
+            let last = SafeText::new("the last line has no line end, so it may be cut off");
             self.output.events.push(Event::Faults { count: 1, first: last.clone(), last });
         }
         self.disconnect.take()

@@ -1,262 +1,202 @@
-//! Recordings: each row as a line of the format, below a header.
+//! Recording of a source: the events pass on at once, and their lines go to a file.
 //!
-//! A recording is a subscribed stream, so the same parser reads both. Each start appends a header.
-//! Rows without a timestamp get the time of receipt.
+//! ```text
+//!  link ──▶ events ──────────────▶ screen or output
+//!              └─▶ encoder ─▶ queue ─▶ thread: file
+//! ```
 
-use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+mod encoder;
+mod recording_file;
+mod recording_queue;
 
-use loadline_common::without_error_number;
-use loadline_protocol::{
-    Header, LINE_MAX, Note, RunId, SafeText, Schema, Seq, Stamp, Time, VERSION,
-};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loadline_protocol::{LINE_MAX, SafeText, sanitize};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::events::send;
-use super::write;
-use crate::event::{Event, RecordingState, Rows, Sample};
+use crate::event::{Event, RecordingState};
+pub use encoder::Recorder;
+use recording_queue::{QueueStatus, RecordingQueue, STALL_AFTER};
 
 /// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::events::EVENTS_MAX) more wait before it.
 const QUEUED_EVENTS_MAX: usize = 8;
 
-/// Encoder of events as lines of a recording.
-#[derive(Debug, Default)]
-pub struct Recorder {
-    /// Header and columns; `None` if their lines exceed [`LINE_MAX`].
-    stream: Option<(Header, Schema)>,
-    last: Option<LastRow>,
-    rows: u64,
-    rows_max: Option<u64>,
-    /// Number of rows left out because the row or its header exceeds [`LINE_MAX`].
-    pub too_long: u64,
-}
+/// Time between two reports of a stalled recording: 1 s.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Last recorded row.
-#[derive(Debug, Clone, Copy)]
-struct LastRow {
-    run: Option<RunId>,
-    time: Time,
-    seq: Option<Seq>,
-    /// True if another header was written after the row.
-    is_before_header: bool,
-}
-
-impl Recorder {
-    /// Creates a recorder of at most `rows_max` rows.
-    pub fn new(rows_max: Option<u64>) -> Recorder {
-        Recorder { rows_max, ..Recorder::default() }
-    }
-
-    /// Appends the lines of an event to `out`.
-    pub fn record(&mut self, event: &Event, out: &mut String) {
-        match event {
-            Event::Stream(stream) => {
-                // Rows without a sequence number get none.
-                let stamp = match stream.schema.stamp() {
-                    Stamp::None | Stamp::Time => Stamp::Time,
-                    Stamp::TimeSeq => Stamp::TimeSeq,
-                };
-                let mut header = stream.header.clone().unwrap_or_else(minimal_header);
-                // Times of receipt need not rise within a run.
-                header.run = header.run.filter(|_| stream.schema.stamp() != Stamp::None);
-                self.stream = Some((header, stream.schema.clone().with_stamp(stamp)));
-                self.write_header(out);
-            }
-            Event::Rows(rows) => self.record_rows(rows, out),
-            Event::Skipped { count } if self.last.is_some_and(|last| !last.is_before_header) => {
-                let last = self.last.and_then(|last| last.seq).unwrap_or_default();
-                let to = last.plus(*count);
-                let skipped = Note::Skipped { from: last.next().min(to), to };
-                let _ = writeln!(out, "{skipped}");
-            }
-            _ => {}
-        }
-    }
-
-    /// Writes the header for the rows that follow.
-    fn write_header(&mut self, out: &mut String) {
-        let Some((header, schema)) = &self.stream else { return };
-        let header = Note::Header(header.clone()).to_string();
-        let columns = Note::Columns(schema.clone()).to_string();
-        if let Some(last) = &mut self.last {
-            last.is_before_header = true;
-        }
-        if header.len().max(columns.len()) > LINE_MAX {
-            self.stream = None;
-            return;
-        }
-        // Writing to a String does not fail.
-        let _ = writeln!(out, "{header}\n{columns}");
-    }
-
-    fn run_id(&self) -> Option<RunId> {
-        self.stream.as_ref().and_then(|(header, _)| header.run)
-    }
-
-    /// Returns whether readers would drop `sample` as a duplicate: below a header and within a run,
-    /// times and sequence numbers rise. Causes: our clock was set back, or a run was sent twice.
-    fn is_repeated(&self, last: LastRow, sample: Sample<'_>) -> bool {
-        let run = self.run_id();
-        let is_of_run = run.is_some() && run == last.run;
-        let is_numbered =
-            is_of_run && sample.seq.zip(last.seq).is_some_and(|(now, last)| now <= last);
-        (is_of_run || !last.is_before_header) && (sample.time <= last.time || is_numbered)
-    }
-
-    fn record_rows(&mut self, rows: &Rows, out: &mut String) {
-        for sample in rows.iter() {
-            if self.rows_max.is_some_and(|most| self.rows >= most) {
-                return;
-            }
-            if self.last.is_some_and(|last| self.is_repeated(last, sample)) {
-                // After a header without a run, readers drop no rows as duplicates.
-                let _ = writeln!(out, "{}", Note::Header(minimal_header()));
-                self.write_header(out);
-            }
-            let Some((_, schema)) = &self.stream else {
-                self.too_long += 1;
-                continue;
-            };
-            let (start, values) = (out.len(), sample.values.iter().copied());
-            schema.write_row(out, Some(sample.time), sample.seq, values);
-            if out.len() - start > LINE_MAX {
-                out.truncate(start);
-                self.too_long += 1;
-                continue;
-            }
-            out.push('\n');
-            let run = self.run_id();
-            self.last =
-                Some(LastRow { run, time: sample.time, seq: sample.seq, is_before_header: false });
-            self.rows += 1;
-        }
-    }
-}
-
-/// Returns the header for a source that sends none.
-fn minimal_header() -> Header {
-    Header { version: VERSION, ..Header::default() }
-}
-
-/// Opens a recording for appending. Ends an incomplete last line first.
-///
-/// # Errors
-/// The file cannot be created or written.
-pub fn open(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    if file.metadata()?.is_file() && last_byte(path).is_ok_and(|last| last != b'\n') {
-        file.write_all(b"\n")?;
-    }
-    Ok(file)
-}
-
-fn last_byte(path: &Path) -> io::Result<u8> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last[0])
-}
-
-/// Returns a sender that records each event in `file`, then forwards the event to `events`, so that
-/// all displayed rows are recorded. After a write error, sends one warning and only forwards.
-pub fn spawn_recorder(
-    file: File,
+/// Recording of a source to a file.
+#[derive(Debug)]
+pub(crate) struct FileRecorder {
+    queue: Arc<RecordingQueue>,
+    /// Path, for display.
     name: String,
-    mut recorder: Recorder,
+}
+
+impl FileRecorder {
+    /// Opens and locks a file. `source` is the path of the source, if the source is a file.
+    ///
+    /// # Errors
+    /// The file cannot be opened and locked, or is not a regular file.
+    pub(crate) async fn open(path: PathBuf, source: Option<PathBuf>) -> io::Result<FileRecorder> {
+        let name = sanitize(&path.to_string_lossy()).into_owned();
+        Ok(FileRecorder { queue: RecordingQueue::open(path, source).await?, name })
+    }
+
+    /// Returns a sender that records each event, then forwards the event to `events`, so that all
+    /// displayed rows are recorded. If the source `can_wait`, no row is lost: the source is not
+    /// read while too much waits for the file. Rows of other sources are lost to the file then.
+    pub(crate) fn spawn(
+        &self,
+        recorder: Recorder,
+        can_wait: bool,
+        events: mpsc::Sender<Event>,
+    ) -> mpsc::Sender<Event> {
+        let (sender, queued) = mpsc::channel(QUEUED_EVENTS_MAX);
+        let task = RecorderTask {
+            queue: self.queue.clone(),
+            name: self.name.clone(),
+            recorder,
+            can_wait,
+            events,
+            stalled: None,
+            is_too_long_reported: false,
+            missing_rows: 0,
+        };
+        tokio::spawn(task.run(queued));
+        sender
+    }
+
+    /// Ends the recording, and waits a limited time until the rest is written. Returns a warning about
+    /// rows that are not written.
+    pub(crate) fn finish(&self) -> Option<String> {
+        let (rows, reason) = self.queue.finish()?;
+        let s = if rows == 1 { "" } else { "s" };
+        Some(format!("{rows} row{s} not recorded to {}: {reason}", self.name))
+    }
+}
+
+/// Task that passes events on, and queues their lines for the file.
+struct RecorderTask {
+    queue: Arc<RecordingQueue>,
+    name: String,
+    recorder: Recorder,
+    can_wait: bool,
     events: mpsc::Sender<Event>,
-) -> mpsc::Sender<Event> {
-    let (sender, mut queued) = mpsc::channel(QUEUED_EVENTS_MAX);
-    tokio::spawn(async move {
-        let mut file = Some(tokio::fs::File::from_std(file));
-        let (mut text, mut is_reported) = (String::new(), false);
-        let warning = |message: String| Event::Warning(SafeText::new(&message));
-        send(&events, Event::Recording(RecordingState::On)).await;
+    /// Time without progress on the display, while the recording is stalled.
+    stalled: Option<Duration>,
+    is_too_long_reported: bool,
+    /// Number of rows that the file lacks since the recording stalled.
+    missing_rows: u64,
+}
+
+impl RecorderTask {
+    async fn run(mut self, mut queued: mpsc::Receiver<Event>) {
+        send(&self.events, Event::Recording(RecordingState::On)).await;
+        let mut lines = String::new();
         loop {
             let event = tokio::select! {
                 event = queued.recv() => event,
                 // The link ends, too.
-                () = events.closed() => None,
+                () = self.events.closed() => None,
+                () = self.status_change() => {
+                    self.report().await;
+                    continue;
+                }
             };
             let Some(event) = event else { return };
-            if let Some(open) = &mut file {
-                recorder.record(&event, &mut text);
-                if let Err(error) = write(open, &text).await {
-                    file = None;
-                    send(&events, Event::Recording(RecordingState::Stopped)).await;
-                    let error = without_error_number(&error.to_string());
-                    send(&events, warning(format!("recording to {name} stopped: {error}"))).await;
-                }
-                text.clear();
-                if recorder.too_long > 0 && !std::mem::replace(&mut is_reported, true) {
-                    let message = format!("rows over {LINE_MAX} bytes are not recorded in {name}");
-                    send(&events, warning(message)).await;
-                }
+            self.wait_for_room().await;
+            if self.queue.is_full() {
+                self.leave_out(&event).await;
+            } else {
+                self.recorder.record(&event, &mut lines);
+                self.queue.push(&mut lines);
             }
-            send(&events, event).await;
+            if self.recorder.too_long > 0
+                && !std::mem::replace(&mut self.is_too_long_reported, true)
+            {
+                self.warn(&format!("rows over {LINE_MAX} bytes are not recorded in {}", self.name))
+                    .await;
+            }
+            send(&self.events, event).await;
         }
-    });
-    sender
+    }
+
+    async fn leave_out(&mut self, event: &Event) {
+        let lost_before = self.recorder.lost;
+        self.recorder.leave_out(event);
+        self.queue.set_lost_rows(self.recorder.lost);
+        let missing_before = self.missing_rows;
+        self.missing_rows += self.recorder.lost - lost_before;
+        if missing_before == 0 && self.missing_rows > 0 {
+            let what = "rows are lost, too many wait for its disk";
+            self.warn(&format!("recording to {}: {what}", self.name)).await;
+        }
+    }
+
+    /// Waits while the queue is full, as long as waiting helps.
+    async fn wait_for_room(&mut self) {
+        while self.queue.is_full() && (self.can_wait || !self.queue.status().is_stalled()) {
+            tokio::select! {
+                () = self.events.closed() => return,
+                () = self.status_change() => self.report().await,
+            }
+        }
+    }
+
+    /// Waits until the state of the file may have changed. Cancel safe.
+    async fn status_change(&self) {
+        let waiting = self.queue.status().waiting;
+        let report_at = self.stalled.map_or(STALL_AFTER, |shown| shown + REPORT_INTERVAL);
+        let next = waiting.map(|waiting| report_at.saturating_sub(waiting));
+        tokio::select! {
+            () = self.queue.changed.notified() => {}
+            // `async` creates the timer only if the branch is enabled.
+            () = async { sleep(next.unwrap_or_default()).await }, if next.is_some() => {}
+        }
+    }
+
+    /// Reports changes of the file.
+    async fn report(&mut self) {
+        for notice in self.queue.take_notices() {
+            self.warn(&format!("recording to {}: {notice}", self.name)).await;
+        }
+        let status = self.queue.status();
+        let stalled = status.is_stalled().then(|| status.waiting.unwrap_or_default());
+        let before = std::mem::replace(&mut self.stalled, stalled);
+        if let Some(waiting) = stalled {
+            send(&self.events, Event::Recording(RecordingState::Stalled(waiting))).await;
+        }
+        match (before, stalled) {
+            (None, Some(_)) => self.warn(&stall_text(&self.name, status)).await,
+            (Some(_), None) => self.report_recovery().await,
+            _ => {}
+        }
+    }
+
+    async fn report_recovery(&mut self) {
+        send(&self.events, Event::Recording(RecordingState::On)).await;
+        let missing = match std::mem::take(&mut self.missing_rows) {
+            0 => "no row is missing".to_owned(),
+            1 => "1 row is missing".to_owned(),
+            count => format!("{count} rows are missing"),
+        };
+        self.warn(&format!("recording to {} continues, {missing}", self.name)).await;
+    }
+
+    async fn warn(&self, message: &str) {
+        send(&self.events, Event::Warning(SafeText::new(message))).await;
+    }
+}
+
+fn stall_text(name: &str, status: QueueStatus) -> String {
+    let reason = status.failure.unwrap_or_else(|| "its file system does not answer".to_owned());
+    format!("recording to {name} stalled: {reason}; check its disk, rows wait in memory")
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::event::StreamInfo;
-
-    /// Value with the longest text.
-    const WIDE: f64 = -1.234_567_890_123_456_7e-300;
-
-    #[tokio::test]
-    async fn a_recording_says_that_it_is_on_and_that_it_stopped() {
-        // A read-only file takes no rows, as a full disk does.
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("full.load");
-        std::fs::write(&path, "").unwrap();
-        let (sender, mut events) = mpsc::channel(64);
-        let file = File::open(&path).unwrap();
-        let recording = spawn_recorder(file, "full.load".into(), Recorder::new(None), sender);
-        assert_eq!(events.recv().await, Some(Event::Recording(RecordingState::On)));
-        let stream = Event::Stream(Arc::new(StreamInfo { header: None, schema: Schema::plain(1) }));
-        recording.send(stream.clone()).await.unwrap();
-        assert_eq!(events.recv().await, Some(Event::Recording(RecordingState::Stopped)));
-        assert!(matches!(events.recv().await, Some(Event::Warning(_))));
-        assert_eq!(events.recv().await, Some(stream));
-    }
-
-    #[tokio::test]
-    async fn a_row_too_long_for_a_line_is_skipped_and_reported_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("wide.load");
-        let (sender, mut events) = mpsc::channel(64);
-        let recording =
-            spawn_recorder(open(&path).unwrap(), "wide.load".into(), Recorder::new(None), sender);
-        let stream = StreamInfo { header: None, schema: Schema::plain(1000) };
-        recording.send(Event::Stream(Arc::new(stream))).await.unwrap();
-        for (second, value) in [(1, WIDE), (2, WIDE), (3, 1.0)] {
-            let time = Time::from_millis(1000 * second);
-            let sample =
-                Sample { time, seq: None, received: time, values: &[value; 1000], line: None };
-            recording.send(Event::Rows(Rows::one(sample))).await.unwrap();
-        }
-        drop(recording);
-        let mut reported = 0;
-        let mut passed = 0;
-        while let Some(event) = events.recv().await {
-            match event {
-                Event::Warning(_) => reported += 1,
-                Event::Recording(state) => assert_eq!(state, RecordingState::On),
-                _ => passed += 1,
-            }
-        }
-        assert_eq!((reported, passed), (1, 4), "all events are forwarded");
-        let text = std::fs::read_to_string(&path).unwrap();
-        let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(rows.len(), 1);
-        assert!(rows[0].starts_with("3.000 1.00 "), "{text}");
-    }
-}
+mod tests;

@@ -130,7 +130,9 @@ fn recording_item(app: &App) -> HeaderItem {
     match app.sources.watched().recording {
         None => item(0, None, STRONG),
         Some(RecordingState::On) => item(0, "REC".to_owned(), STRONG),
-        Some(RecordingState::Stopped) => item(0, "REC stopped".to_owned(), app.theme.warning()),
+        Some(RecordingState::Stalled(since)) => {
+            item(0, format!("REC stalled {} s", since.as_secs()), app.theme.warning())
+        }
     }
 }
 

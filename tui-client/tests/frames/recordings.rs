@@ -1,11 +1,12 @@
 //! Recordings look like the live screen.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use loadline::event::{Event, RecordingState};
 use loadline::link::{ReadOptions, Recorder, StreamReader};
 use loadline::watched::Watched;
-use loadline_protocol::Time;
+use loadline_protocol::{SafeText, Time};
 
 use crate::stage::{AppStage, check_frame, check_frames, server_values};
 
@@ -57,10 +58,21 @@ fn the_header_says_that_a_recording_is_on_at_any_width() {
         let header = stage.header(width, height);
         assert!(header.contains(" LIVE   REC"), "{width}x{height}: {header}");
     }
-    stage.event(Event::Recording(RecordingState::Stopped));
-    for (width, height) in [(120, 36), (28, 8)] {
+    stage.event(Event::Recording(RecordingState::Stalled(Duration::from_millis(8200))));
+    for (width, height) in [(120, 36), (80, 24), (28, 8)] {
         let header = stage.header(width, height);
-        assert!(header.contains(" LIVE   REC stopped"), "{width}x{height}: {header}");
+        assert!(header.contains(" LIVE   REC stalled 8 s"), "{width}x{height}: {header}");
+    }
+}
+
+#[test]
+fn a_stalled_recording_does_not_make_the_rows_stale() {
+    let mut stage = AppStage::live();
+    stage.event(Event::Recording(RecordingState::Stalled(Duration::from_secs(8))));
+    let text = "recording to web-1.load stalled: No space left on device; free space";
+    stage.event(Event::Warning(SafeText::new(text)));
+    for (width, height) in [(120, 36), (80, 24)] {
+        check_frame("recording_stalled", &mut stage, width, height);
     }
 }
 
@@ -91,7 +103,7 @@ fn a_replay_looks_like_the_live_screen_at_that_time() {
     for mut live in [agent, AppStage::plain(2, 200), AppStage::plain(17, 90)] {
         let mut replay = replay("a.load", &record(&live.sent_events), live.now);
         for stage in [&mut live, &mut replay] {
-            stage.app.window.span = std::time::Duration::from_mins(5);
+            stage.app.window.span = Duration::from_mins(5);
         }
         for keys in ["", "c", "f", "fd", "du"] {
             for stage in [&mut live, &mut replay] {

@@ -16,6 +16,7 @@ mod pictures;
 mod program;
 mod prometheus;
 mod pty;
+mod recordings;
 mod several;
 mod sizes;
 mod ssh;
