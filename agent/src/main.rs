@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
-    Address, Agent, Archive, BoundAddress, ListenError, Listener, Machine, MachineFacts,
-    PlaintextPolicy, ServerTls, probe_agent, serve_stdio,
+    Address, Agent, AgentSettings, Archive, BoundAddress, ListenError, Listener, Machine,
+    MachineFacts, PlaintextPolicy, ServerTls, probe_agent, serve_stdio,
 };
 use loadline_common::{error_text, warning_text, without_error_number};
 use loadline_protocol::sanitize;
@@ -26,8 +26,9 @@ use crate::cli::{Options, OptionsError};
 /// Exit code of a usage error.
 const USAGE_EXIT_CODE: u8 = 2;
 
-/// Open files besides those of clients: kernel files and connections for metrics.
-const OTHER_FILES_MAX: u64 = 160;
+/// Open files besides those of clients: kernel files, connections for metrics, and unfinished TLS
+/// handshakes. Where the system permits fewer files, they get at most half of them.
+const OTHER_FILES_MAX: u64 = 700;
 
 const NO_SIGNALS: &str = "cannot handle signals";
 
@@ -97,17 +98,22 @@ fn run(options: &Options) -> anyhow::Result<()> {
         runtime.shutdown_background();
         return result;
     }
-    raise_open_files_limit(options.settings().clients_max as u64 + OTHER_FILES_MAX);
-    runtime.block_on(run_server(options))
+    let settings = options.settings();
+    let clients_max = raise_open_files_limit(settings.clients_max);
+    runtime.block_on(run_server(options, AgentSettings { clients_max, ..settings }))
 }
 
-async fn start_agent(options: &Options, archive: Option<Archive>) -> Agent {
+async fn start_agent(
+    options: &Options,
+    settings: AgentSettings,
+    archive: Option<Archive>,
+) -> Agent {
     let (machine, facts) =
         (Machine::with_groups(&options.collect), MachineFacts::of_this_machine());
-    Agent::start_with_archive(machine, facts, options.settings(), archive).await
+    Agent::start_with_archive(machine, facts, settings, archive).await
 }
 
-async fn run_server(options: &Options) -> anyhow::Result<()> {
+async fn run_server(options: &Options, settings: AgentSettings) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let hangups = catch(SignalKind::hangup())?;
     let tls = options.tls_files().map(ServerTls::open).transpose()?;
@@ -128,7 +134,7 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     }
     let metrics_bound = bind(&options.metrics_listen, &plaintext).await?;
     let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
-    let agent = start_agent(options, archive).await;
+    let agent = start_agent(options, settings, archive).await;
     listeners.extend(listen(bound)?);
     let metrics = listen(metrics_bound)?;
     if options.log_level() >= Level::WARN {
@@ -219,7 +225,7 @@ async fn run_stdio(options: &Options) -> anyhow::Result<()> {
         print_warning(&format!("{what}: the stream is that of the agent on {local}"));
     }
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
-    serve_stdio(local, start_agent(options, None), input, output, stop).await;
+    serve_stdio(local, start_agent(options, options.settings(), None), input, output, stop).await;
     Ok(())
 }
 
@@ -263,13 +269,26 @@ fn hangup() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 /// Raises the limit of open files: each client needs a file descriptor, and many systems start low.
-fn raise_open_files_limit(wanted: u64) {
+/// Returns the number of clients that the limit permits, at most `clients_max`.
+fn raise_open_files_limit(clients_max: usize) -> usize {
+    let wanted = clients_max as u64 + OTHER_FILES_MAX;
     let limit = getrlimit(Resource::Nofile);
-    let Some(current) = limit.current.filter(|current| *current < wanted) else { return };
+    let Some(current) = limit.current.filter(|current| *current < wanted) else {
+        return clients_max;
+    };
     let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
     let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
     let allowed = if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current };
+    let for_clients = allowed.saturating_sub(OTHER_FILES_MAX).max(allowed / 2).max(1);
+    let clients =
+        usize::try_from(for_clients).map_or(clients_max, |clients| clients.min(clients_max));
     if allowed < wanted {
-        tracing::warn!(wanted, allowed, "the limit of open files is too low for --max-clients");
+        tracing::warn!(
+            wanted,
+            allowed,
+            clients,
+            "the limit of open files is too low for --max-clients"
+        );
     }
+    clients
 }
