@@ -19,8 +19,10 @@ pub enum Handshake {
 }
 
 /// Future of a handshake.
-pub type PendingHandshake =
-    Pin<Box<dyn Future<Output = io::Result<(Box<dyn Connection>, bool)>> + Send>>;
+pub type PendingHandshake = Pin<Box<dyn Future<Output = HandshakeResult> + Send>>;
+
+/// Stream of a client, and true if the client presented a valid certificate.
+pub(crate) type HandshakeResult = io::Result<(Box<dyn Connection>, bool)>;
 
 /// Returns the stream of a client at once: without TLS there is no handshake.
 pub fn without_handshake(stream: impl Connection + 'static) -> Handshake {

@@ -12,7 +12,7 @@
 //! 2. those who share their origin with others, before the only client of an origin,
 //! 3. the idle,
 //! 4. those of the largest share,
-//! 5. the newest: established viewers, such as a LabPlot with its plain rows, keep their places.
+//! 5. the newest: established viewers, such as a plotter of plain rows, keep their places.
 //!
 //! An authenticated newcomer may replace any client that is not authenticated. Among equals, so
 //! that nobody gains places by connecting often:
@@ -111,7 +111,7 @@ impl Places {
         } else {
             None
         };
-        let evicted = leaver.and_then(|leaver| self.evict(leaver));
+        let evicted = leaver.and_then(|leaver| self.leave(leaver));
         self.origins.entry(origin).or_default().insert(newcomer.standing(false), None);
         self.taken += 1;
         Ok((newcomer, evicted))
@@ -121,7 +121,7 @@ impl Places {
     fn make_room(&mut self) -> Option<Evicted> {
         let nobody = PlaceId { origin: Origin::Unknown, is_authenticated: false, number: 0 };
         let leaver = self.first_to_go(nobody, 0, self.origins.iter())?;
-        self.evict(leaver)
+        self.leave(leaver)
     }
 
     /// Returns the client of these origins that goes for a newcomer whose origin has `own` places.
@@ -154,12 +154,8 @@ impl Places {
         self.origins.get(&origin).map_or(0, Clients::len)
     }
 
-    fn evict(&mut self, id: PlaceId) -> Option<Evicted> {
-        self.leave(id).map(|session| Evicted { id, session })
-    }
-
-    /// Frees a place. Returns the task of its client; `None` if the place was lost before.
-    fn leave(&mut self, id: PlaceId) -> Option<Option<AbortHandle>> {
+    /// Frees a place. `None` if it was lost before.
+    fn leave(&mut self, id: PlaceId) -> Option<Evicted> {
         let clients = self.origins.get_mut(&id.origin)?;
         let session = [false, true].into_iter().find_map(|at| clients.remove(&id.standing(at)))?;
         if clients.is_empty() {
@@ -170,7 +166,7 @@ impl Places {
             // Frees the memory after many origins.
             self.origins = HashMap::new();
         }
-        Some(session)
+        Some(Evicted { id, session })
     }
 
     /// Changes whether a client is active, unless it has lost its place.
@@ -441,7 +437,7 @@ mod tests {
         let Ok(evicted) = entered else {
             let goes = |(id, is_active): &(PlaceId, bool)| {
                 id.origin == Origin::User(origin)
-                    && (is_authenticated > id.is_authenticated
+                    && ((is_authenticated && !id.is_authenticated)
                         || (is_authenticated == id.is_authenticated && !is_active && own > 1))
             };
             assert!(!before.iter().any(goes), "refused, although one would go");
@@ -460,7 +456,7 @@ mod tests {
         let is_lower = |(id, is_active): &(PlaceId, bool)| {
             id.origin == evicted.origin
                 && id.is_authenticated == evicted.is_authenticated
-                && (*is_active < was_active || (*is_active == was_active && id.number > number))
+                && ((was_active && !is_active) || (*is_active == was_active && id.number > number))
         };
         assert!(!before.iter().any(is_lower), "a lower one of the same origin stays");
     }

@@ -305,6 +305,25 @@ fn idle_connections_of_any_number_keep_no_scrape_out() {
 }
 
 #[test]
+fn connections_that_send_or_read_too_little_keep_no_scrape_out() {
+    let (_agent, address) = start("");
+    let _crowd: Vec<_> = (0..2 * CONNECTIONS_PER_ADDRESS_MAX)
+        .map(|number| {
+            let mut client = MetricsClient::connect(&address);
+            if number % 2 == 0 {
+                client.send("GET /metrics HTTP/1.1\r\nHost: ");
+            } else {
+                client.send("GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n".repeat(200));
+            }
+            client
+        })
+        .collect();
+    let begin = Instant::now();
+    assert_eq!(get(&address, "/metrics", "").status, 200);
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+}
+
+#[test]
 fn stopping_does_not_wait_for_idle_connections() {
     let (mut agent, address) = start("");
     let mut client = MetricsClient::connect(&address);

@@ -1,12 +1,11 @@
 //! Unfinished TLS handshakes. They are not clients yet, and have places of their own.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
 
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::propagate_panic;
-use crate::serve::connection::{Connection, PendingHandshake};
+use crate::serve::connection::{Connection, HandshakeResult, PendingHandshake};
 use crate::serve::listen::Peer;
 use crate::serve::origin::Origin;
 
@@ -18,7 +17,7 @@ const HANDSHAKES_MAX: usize = 256;
 /// way to a new one: silent strangers keep nobody out.
 #[derive(Default)]
 pub(super) struct Handshakes {
-    tasks: JoinSet<(io::Result<(Box<dyn Connection>, bool)>, Peer)>,
+    tasks: JoinSet<(HandshakeResult, Peer)>,
     /// Origins and tasks, oldest first; some may have ended.
     unfinished: VecDeque<(Origin, AbortHandle)>,
 }
@@ -69,6 +68,7 @@ fn oldest_of_most(origins: impl Iterator<Item = Origin>, min: usize) -> Option<u
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::net::IpAddr;
 
     use tokio::io::duplex;
