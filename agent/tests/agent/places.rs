@@ -29,15 +29,23 @@ fn connect(agent: &str, from: u8) -> BufReader<TcpStream> {
     BufReader::new(stream)
 }
 
+/// Attempts to be served in time: this machine may be busy with other work.
+const ATTEMPTS: usize = 3;
+
 /// Connects from 127.0.0.N, and expects a row in time.
 #[track_caller]
 fn connect_in_time(agent: &str, from: u8) -> BufReader<TcpStream> {
-    let begin = Instant::now();
-    let mut client = connect(agent, from);
-    assert_eq!(line(&mut client).split(' ').count(), 6, "127.0.0.{from} is not served");
-    let passed = begin.elapsed();
-    assert!(passed < SERVED_WITHIN, "127.0.0.{from} is served after {passed:?}");
-    client
+    let mut passed = Duration::MAX;
+    for _ in 0..ATTEMPTS {
+        let begin = Instant::now();
+        let mut client = connect(agent, from);
+        assert_eq!(line(&mut client).split(' ').count(), 6, "127.0.0.{from} is not served");
+        passed = begin.elapsed();
+        if passed < SERVED_WITHIN {
+            return client;
+        }
+    }
+    panic!("127.0.0.{from} is served after {passed:?}")
 }
 
 fn connect_crowd(agent: &str, addresses: u8, request: &str) -> Vec<BufReader<TcpStream>> {
