@@ -37,7 +37,7 @@ use tokio::time::timeout;
 use crate::kernel::root::Root;
 use crate::serve::connection::Connection;
 use crate::serve::listen::Listener;
-use crate::serve::places::Place;
+use crate::serve::places::ClientPlace;
 use crate::serve::server::{Protocol, Server};
 use crate::source::GroupSet;
 pub(crate) use agent_metrics::AgentMetrics;
@@ -114,7 +114,11 @@ impl Metrics {
     }
 
     /// Serves one client until it disconnects or the agent stops.
-    async fn serve_http(&self, stream: Box<dyn Connection>, place: Place) -> hyper::Result<()> {
+    async fn serve_http(
+        &self,
+        stream: Box<dyn Connection>,
+        place: ClientPlace,
+    ) -> hyper::Result<()> {
         let mut stop = self.stop.clone();
         let service = service_fn(async |request| {
             place.set_active(true);
@@ -143,7 +147,7 @@ impl Metrics {
 }
 
 impl Protocol for Metrics {
-    async fn serve(self, stream: Box<dyn Connection>, name: String, place: Place) {
+    async fn serve(self, stream: Box<dyn Connection>, name: String, place: ClientPlace) {
         if let Err(error) = self.serve_http(stream, place).await {
             tracing::debug!(peer = name, %error, "metrics connection failed");
         }

@@ -203,9 +203,9 @@ impl SharedPlaces {
         &self,
         origin: Origin,
         is_authenticated: bool,
-    ) -> Result<(Place, Option<Evicted>), Full> {
+    ) -> Result<(ClientPlace, Option<Evicted>), Full> {
         let (id, evicted) = self.lock().enter(origin, is_authenticated)?;
-        Ok((Place { places: self.clone(), id }, evicted))
+        Ok((ClientPlace { places: self.clone(), id }, evicted))
     }
 
     /// Evicts a client where a limit other than the number of places is met.
@@ -225,12 +225,12 @@ impl SharedPlaces {
 
 /// Place of a client. Dropping it frees the place.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ClientPlace {
     places: SharedPlaces,
     pub(crate) id: PlaceId,
 }
 
-impl Place {
+impl ClientPlace {
     pub(crate) fn set_active(&self, is_active: bool) {
         self.places.lock().set_active(self.id, is_active);
     }
@@ -241,7 +241,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ClientPlace {
     fn drop(&mut self) {
         self.places.lock().leave(self.id);
     }

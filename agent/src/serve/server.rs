@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::serve::connection::{Connection, Handshake};
 use crate::serve::listen::{Accept, Peer};
 use crate::serve::log_limit::LogLimit;
-use crate::serve::places::{Evicted, Full, Place, SharedPlaces};
+use crate::serve::places::{ClientPlace, Evicted, Full, SharedPlaces};
 use crate::serve::session::{self, Service};
 use handshakes::Handshakes;
 use loadline_common::without_error_number;
@@ -54,7 +54,7 @@ pub(crate) trait Protocol: Clone + Send + 'static {
         self,
         stream: Box<dyn Connection>,
         name: String,
-        place: Place,
+        place: ClientPlace,
     ) -> impl Future<Output = ()> + Send;
 
     /// Returns the text for a client that is refused.
@@ -200,7 +200,7 @@ impl Protocol for Service {
         self,
         stream: Box<dyn Connection>,
         name: String,
-        place: Place,
+        place: ClientPlace,
     ) -> impl Future<Output = ()> + Send {
         tracing::debug!(peer = name, "client connected");
         let mut session = self.session(stream, Some(place));

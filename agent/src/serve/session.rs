@@ -29,7 +29,7 @@ use tokio::time::timeout;
 use crate::agent_info::AgentInfo;
 use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
 use crate::serve::connection::Connection;
-use crate::serve::places::Place;
+use crate::serve::places::ClientPlace;
 use inbox::Inbox;
 use outbox::Outbox;
 
@@ -86,7 +86,7 @@ impl Service {
     pub(crate) fn session<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-        place: Option<Place>,
+        place: Option<ClientPlace>,
     ) -> Session<S> {
         Session {
             info: self.info.clone(),
@@ -107,7 +107,7 @@ pub(crate) struct Session<S: AsyncWrite + Unpin> {
     selection: Selection,
     inbox: Inbox,
     outbox: Outbox,
-    place: Option<Place>,
+    place: Option<ClientPlace>,
     stream: S,
 }
 
@@ -243,7 +243,7 @@ impl<S: AsyncWrite + Unpin> Drop for Session<S> {
     fn drop(&mut self) {
         if self.is_subscribed()
             && self.outbox.is_empty()
-            && self.place.as_ref().is_some_and(Place::is_lost)
+            && self.place.as_ref().is_some_and(ClientPlace::is_lost)
         {
             let note = format!("{}\n", Note::Bye(Some(LOST_PLACE.into())));
             let cx = &mut Context::from_waker(Waker::noop());
