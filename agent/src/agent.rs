@@ -33,7 +33,7 @@ pub struct AgentSettings {
     pub history: Duration,
     /// Limit of concurrent clients of all listeners.
     pub clients_max: usize,
-    /// Limit of concurrent clients from one network address.
+    /// Limit of concurrent clients from one network address, or of one user at a Unix socket.
     pub clients_per_address_max: usize,
 }
 

@@ -118,10 +118,13 @@ pub(crate) struct Options {
     pub(crate) state_dir: Option<PathBuf>,
 
     /// Serve at most this many clients at the same time
+    ///
+    /// When all places are taken, the newest client that has not subscribed gives way to a new one.
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = parse_client_limit)]
     max_clients: usize,
 
-    /// Serve at most this many clients from one address (for IPv6, from one /64 network)
+    /// Serve at most this many clients from one address (for IPv6, from one /64 network; at a Unix
+    /// socket, of one user)
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = parse_client_limit)]
     max_clients_per_address: usize,
 
@@ -239,14 +242,13 @@ impl Options {
         let is_loopback = |host: &&str| {
             host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
         };
-        let given = |id| self.given.contains(id) && hosts.is_empty();
+        let is_tls_unused = self.given.contains("tls_cert") && hosts.is_empty();
         let plain = self.tls_cert.is_none() && self.given.is_typed("allow_plaintext");
-        let no_tcp = "has no effect on Unix sockets; give a TCP address with --listen";
+        let no_tcp = "--tls-cert has no effect on Unix sockets; give a TCP address with --listen";
         let no_need = "--allow-plaintext has no effect: no address is open to the network; \
                        remove --allow-plaintext";
         [
-            given("tls_cert").then(|| format!("--tls-cert {no_tcp}")),
-            given("max_clients_per_address").then(|| format!("--max-clients-per-address {no_tcp}")),
+            is_tls_unused.then(|| no_tcp.to_owned()),
             (plain && hosts.iter().all(is_loopback)).then(|| no_need.to_owned()),
         ]
         .into_iter()
@@ -461,8 +463,7 @@ mod tests {
         for (line, addresses, expected) in [
             (tls, &["unix:/a"][..], &["--tls-cert"][..]),
             (tls, &["unix:/a", "127.0.0.1:1"], &[]),
-            ("--max-clients-per-address 2", &["unix:/a"], &["--max-clients-per-address"]),
-            ("--max-clients-per-address 2", &["[::1]:1"], &[]),
+            ("--max-clients-per-address 2", &["unix:/a"], &[]),
             ("--allow-plaintext", &["unix:/a", "127.0.0.1:1", "[::1]:1"], &["--allow-plaintext"]),
             ("--allow-plaintext", &["127.0.0.1:1", "0.0.0.0:1"], &[]),
             ("--allow-plaintext", &["10.0.0.7:1"], &[]),

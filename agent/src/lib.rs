@@ -71,10 +71,11 @@ pub use archive::{Archive, ArchiveError};
 pub use clock::Clock;
 pub use ring::SAMPLES_MAX;
 pub use serve::ServerTlsFiles;
-pub use serve::connection::{Connection, Handshake, without_handshake};
+pub use serve::connection::{Connection, Handshake, PendingHandshake, without_handshake};
 pub use serve::listen::{
     Accept, Address, BoundAddress, ListenError, Listener, Peer, PlaintextPolicy,
 };
+pub use serve::origin::Origin;
 pub use serve::session::{Ending, Service};
 pub use serve::tls::ServerTls;
 pub use source::{GroupError, GroupSet, Machine, MachineFacts, MetricSource, ScriptedSource};

@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
-    Address, Agent, Archive, ArchiveError, BoundAddress, ListenError, Listener, Machine,
-    MachineFacts, PlaintextPolicy, ServerTls, serve_stdio,
+    Address, Agent, AgentSettings, Archive, ArchiveError, BoundAddress, ListenError, Listener,
+    Machine, MachineFacts, PlaintextPolicy, ServerTls, serve_stdio,
 };
 use loadline_common::{LocalAgent, error_text, warning_text, without_error_number};
 use loadline_protocol::sanitize;
@@ -27,8 +27,9 @@ use crate::cli::{Options, OptionsError};
 /// Exit code of a usage error.
 const USAGE_EXIT_CODE: u8 = 2;
 
-/// Open files besides those of clients: kernel files and connections for metrics.
-const OTHER_FILES_MAX: u64 = 160;
+/// Open files besides those of clients: kernel files, connections for metrics, and unfinished TLS
+/// handshakes. Where the system permits fewer files, they get at most half of them.
+const OTHER_FILES_MAX: u64 = 700;
 
 const NO_SIGNALS: &str = "cannot handle signals";
 
@@ -98,14 +99,19 @@ fn run(options: &Options) -> anyhow::Result<()> {
         runtime.shutdown_background();
         return result;
     }
-    raise_open_files_limit(options.settings().clients_max as u64 + OTHER_FILES_MAX);
-    runtime.block_on(run_server(options))
+    let settings = options.settings();
+    let clients_max = raise_open_files_limit(settings.clients_max);
+    runtime.block_on(run_server(options, AgentSettings { clients_max, ..settings }))
 }
 
-async fn start_agent(options: &Options, archive: Option<Archive>) -> Agent {
+async fn start_agent(
+    options: &Options,
+    settings: AgentSettings,
+    archive: Option<Archive>,
+) -> Agent {
     let (machine, facts) =
         (Machine::with_groups(&options.collect), MachineFacts::of_this_machine());
-    Agent::start_with_archive(machine, facts, options.settings(), archive).await
+    Agent::start_with_archive(machine, facts, settings, archive).await
 }
 
 async fn open_archive(folder: Option<&Path>) -> Result<Option<Archive>, ArchiveError> {
@@ -115,7 +121,7 @@ async fn open_archive(folder: Option<&Path>) -> Result<Option<Archive>, ArchiveE
     }
 }
 
-async fn run_server(options: &Options) -> anyhow::Result<()> {
+async fn run_server(options: &Options, settings: AgentSettings) -> anyhow::Result<()> {
     let mut stop = std::pin::pin!(stop_signal()?);
     let hangups = catch(SignalKind::hangup())?;
     // A limit of the size of files is an error of a write to --state-dir, not the end of the agent.
@@ -142,7 +148,7 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let metrics_bound = bind(&options.metrics_listen, &plaintext, false).await?;
     let start = async {
         let archive = open_archive(options.state_dir.as_deref()).await?;
-        anyhow::Ok(start_agent(options, archive).await)
+        anyhow::Ok(start_agent(options, settings, archive).await)
     };
     let agent = tokio::select! {
         agent = start => agent?,
@@ -256,7 +262,7 @@ async fn run_stdio(options: &Options) -> anyhow::Result<()> {
         stream
     });
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
-    serve_stdio(stream, start_agent(options, None), input, output, stop).await;
+    serve_stdio(stream, start_agent(options, options.settings(), None), input, output, stop).await;
     Ok(())
 }
 
@@ -300,13 +306,26 @@ fn hangup() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 /// Raises the limit of open files: each client needs a file descriptor, and many systems start low.
-fn raise_open_files_limit(wanted: u64) {
+/// Returns the number of clients that the limit permits, at most `clients_max`.
+fn raise_open_files_limit(clients_max: usize) -> usize {
+    let wanted = clients_max as u64 + OTHER_FILES_MAX;
     let limit = getrlimit(Resource::Nofile);
-    let Some(current) = limit.current.filter(|current| *current < wanted) else { return };
+    let Some(current) = limit.current.filter(|current| *current < wanted) else {
+        return clients_max;
+    };
     let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
     let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
     let allowed = if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current };
+    let for_clients = allowed.saturating_sub(OTHER_FILES_MAX).max(allowed / 2).max(1);
+    let clients =
+        usize::try_from(for_clients).map_or(clients_max, |clients| clients.min(clients_max));
     if allowed < wanted {
-        tracing::warn!(wanted, allowed, "the limit of open files is too low for --max-clients");
+        tracing::warn!(
+            wanted,
+            allowed,
+            clients,
+            "the limit of open files is too low for --max-clients"
+        );
     }
+    clients
 }

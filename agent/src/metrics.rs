@@ -35,8 +35,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::kernel::root::Root;
-use crate::serve::connection::Handshake;
-use crate::serve::listen::{Listener, Peer};
+use crate::serve::connection::Connection;
+use crate::serve::listen::Listener;
+use crate::serve::places::ClientPlace;
 use crate::serve::server::{Protocol, Server};
 use crate::source::GroupSet;
 pub(crate) use agent_metrics::AgentMetrics;
@@ -48,7 +49,7 @@ use timeout::TimeoutStream;
 /// Limit of connections: a few Prometheus servers with two each, and some browsers.
 const CONNECTIONS_MAX: usize = 64;
 
-/// Limit of connections from one address.
+/// Limit of connections from one address, or of one user at a Unix socket.
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
 
 /// Limit of a request's head: 16 KiB.
@@ -113,13 +114,18 @@ impl Metrics {
     }
 
     /// Serves one client until it disconnects or the agent stops.
-    async fn serve_http(&self, handshake: Handshake) -> anyhow::Result<()> {
+    async fn serve_http(
+        &self,
+        stream: Box<dyn Connection>,
+        place: ClientPlace,
+    ) -> hyper::Result<()> {
         let mut stop = self.stop.clone();
-        let stream = tokio::select! {
-            stream = handshake => stream?,
-            _ = stop.changed() => return Ok(()),
-        };
-        let service = service_fn(async |request| Ok::<_, Infallible>(respond(self, request).await));
+        let service = service_fn(async |request| {
+            place.set_active(true);
+            let response = respond(self, request).await;
+            place.set_active(false);
+            Ok::<_, Infallible>(response)
+        });
         let mut connection = std::pin::pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -131,25 +137,23 @@ impl Metrics {
                 .serve_connection(TokioIo::new(TimeoutStream::new(stream)), service)
         );
         tokio::select! {
-            ended = connection.as_mut() => return Ok(ended?),
+            ended = connection.as_mut() => return ended,
             // The error is expected: the sender was dropped, since the agent stops.
             _ = stop.changed() => {}
         }
         connection.as_mut().graceful_shutdown();
-        Ok(connection.await?)
+        connection.await
     }
 }
 
 impl Protocol for Metrics {
-    async fn serve(self, handshake: Handshake, peer: Peer) -> Peer {
-        if let Err(error) = self.serve_http(handshake).await {
-            tracing::debug!(peer = peer.name, %error, "metrics connection failed");
+    async fn serve(self, stream: Box<dyn Connection>, name: String, place: ClientPlace) {
+        if let Err(error) = self.serve_http(stream, place).await {
+            tracing::debug!(peer = name, %error, "metrics connection failed");
         }
-        peer
     }
 
-    fn refusal(peer: &Peer, _why: &str) -> String {
-        tracing::debug!(peer = peer.name, "refused a metrics connection");
+    fn refusal(_why: &str) -> String {
         TOO_MANY_CONNECTIONS.to_owned()
     }
 }

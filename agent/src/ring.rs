@@ -545,7 +545,7 @@ mod tests {
         let (mut plain, mut all) = (ring.handle.cursor(), ring.handle.cursor());
         reads(&mut plain, &Selection::PLAIN);
         reads(&mut all, &ALL);
-        ring.publish_note(&Note::Bye);
+        ring.publish_note(&Note::Bye(None));
         ring.push(second(2), &[2.0, 0.5]);
         assert_eq!(reads(&mut plain, &Selection::PLAIN), "2.00 0.50\n");
         assert_eq!(reads(&mut all, &ALL), "2.000 2 2.00 0.50\n# bye\n");

@@ -2,6 +2,9 @@
 //!
 //! ```text
 //!  connection  stream of a client, and the handshake that comes first
+//!  origin      address or user that a client comes from
+//!  places      places of clients, and who gives way when all are taken
+//!  log_limit   limit on log lines that clients cause
 //!    ▼
 //!  session     one client: requests in, rows out
 //!    ▼
@@ -12,6 +15,9 @@
 
 pub(crate) mod connection;
 pub(crate) mod listen;
+pub(crate) mod log_limit;
+pub(crate) mod origin;
+pub(crate) mod places;
 pub(crate) mod server;
 pub(crate) mod session;
 #[cfg(feature = "tls")]

@@ -11,14 +11,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use running_agent::{RunningAgent, program};
+use running_agent::{RunningAgent, allow_files, program};
 
 const CLIENTS: usize = 1000;
 const STUCK: usize = 200;
@@ -40,7 +39,7 @@ const DEADLINE: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn stuck_and_noisy_clients_do_not_disturb_a_thousand_others() {
-    let clients = allow_clients();
+    let clients = CLIENTS.min(allow_files(CLIENTS + 100).saturating_sub(100));
     let mut agent = RunningAgent::start(program(
         "-l 127.0.0.1:0 -i 250ms --max-clients 2000 --max-clients-per-address 2000",
     ));
@@ -98,14 +97,6 @@ async fn read_rows(agent: &RunningAgent, address: &str, healthy: usize) -> (i64,
     }
     late_ms.sort_unstable();
     (late_ms[late_ms.len() / 2], memory_kib)
-}
-
-/// Returns the number of clients that the limit on open files permits.
-fn allow_clients() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    CLIENTS.min(usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(100))
 }
 
 /// Requests more than the socket buffers hold, and reads nothing.

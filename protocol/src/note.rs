@@ -28,8 +28,8 @@ pub enum Note {
     },
     /// `# error "text"`: the reason why the agent is about to close the connection.
     Error(SafeText),
-    /// `# bye`: the agent stops.
-    Bye,
+    /// `# bye`: the agent stops, or ends this connection for the reason given: `# bye reason="text"`.
+    Bye(Option<SafeText>),
     /// `# agent …`: health of the agent process.
     Health(Health),
     /// Any other note, without the `#`.
@@ -178,7 +178,10 @@ impl Note {
         match word {
             "columns" => rest.parse().map(Note::Columns),
             "live" if is_event() => Ok(Note::Live),
-            "bye" if is_event() => Ok(Note::Bye),
+            "bye" if is_event() => {
+                let reason = fields(rest).find(|(key, _)| *key == "reason");
+                Ok(Note::Bye(reason.and_then(|(_, text)| Some(SafeText::new(&text?)))))
+            }
             "agent" if is_event() => Ok(Note::Health(Health::parse(rest))),
             "skipped" if is_event() => parse_skipped(rest),
             "error" if rest.trim_start().starts_with('"') => {
@@ -250,7 +253,10 @@ impl fmt::Display for Note {
                 f.write_str("error ")?;
                 write_quoted(f, text.as_str())
             }
-            Note::Bye => f.write_str("bye"),
+            Note::Bye(reason) => {
+                f.write_str("bye")?;
+                write_field(f, "reason", reason.as_ref())
+            }
             Note::Health(health) => health.fmt(f),
             Note::Other(text) => text.fmt(f),
         }
@@ -315,7 +321,8 @@ mod tests {
             ("#live", Ok(Note::Live)),
             ("# live since=5", Ok(Note::Live)),
             ("# live long and prosper", other("live long and prosper")),
-            ("# bye", Ok(Note::Bye)),
+            ("# bye", Ok(Note::Bye(None))),
+            ("# bye reason=\"no place\" new=1", Ok(Note::Bye(Some("no place".into())))),
             ("# agent", Ok(Note::Health(Health::default()))),
             ("# agent 007 is here", other("agent 007 is here")),
             ("# skipped from=3 to=9 why=slow", Ok(Note::Skipped { from: Seq(3), to: Seq(9) })),
@@ -384,10 +391,11 @@ mod tests {
         #[test]
         fn a_printed_event_parses_back(text in any_text(), a: u64, b: u64) {
             for note in [
-                Note::Error(text),
+                Note::Error(text.clone()),
+                Note::Bye(Some(text)),
                 Note::Skipped { from: Seq(a.min(b)), to: Seq(a.max(b)) },
                 Note::Live,
-                Note::Bye,
+                Note::Bye(None),
             ] {
                 prop_assert_eq!(parse(&note.to_string()), Ok(note));
             }

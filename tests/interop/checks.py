@@ -11,6 +11,7 @@ import docs_commands_work
 import examples_work
 import installs_from_packages
 import limits_of_a_container
+import places_for_all
 import plain_rows_match_psutil
 import numpy_and_gnuplot_read
 import prometheus_as_a_source
@@ -39,6 +40,7 @@ def main() -> int:
         columns_match_the_system,
         limits_of_a_container,
         labplot_connections,
+        places_for_all,
         blocked_terminal,
         agents_of_other_users,
         recording_on_bad_disks,

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use super::timeout::{IDLE_TIMEOUT, REQUEST_TIMEOUT};
 use super::*;
 use crate::kernel::tests::TestRoot;
-use crate::serve::connection::without_handshake;
+use crate::serve::origin::Origin;
+use crate::serve::places::SharedPlaces;
 use crate::serve::server::STOP_TIMEOUT;
 use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
@@ -22,7 +23,8 @@ async fn metrics() -> (Agent, Metrics, watch::Sender<()>) {
 fn connect(metrics: &Metrics) -> DuplexStream {
     let (client, server) = duplex(64 * 1024);
     let metrics = metrics.clone();
-    tokio::spawn(async move { metrics.serve_http(without_handshake(server)).await });
+    let (place, _) = SharedPlaces::new(1, 1).enter(Origin::Unknown, false).unwrap();
+    tokio::spawn(async move { metrics.serve_http(Box::new(server), place).await });
     client
 }
 

@@ -10,10 +10,21 @@ pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection for S {}
 
-/// Handshake with an accepted client. Resolves to the stream of the client.
-pub type Handshake = Pin<Box<dyn Future<Output = io::Result<Box<dyn Connection>>> + Send>>;
+/// Handshake with an accepted client.
+pub enum Handshake {
+    /// Plaintext: the stream is ready.
+    Done(Box<dyn Connection>),
+    /// TLS: resolves to the stream, and to true if the client presented a valid certificate.
+    Pending(PendingHandshake),
+}
+
+/// Future of a handshake.
+pub type PendingHandshake = Pin<Box<dyn Future<Output = HandshakeResult> + Send>>;
+
+/// Stream of a client, and true if the client presented a valid certificate.
+pub(crate) type HandshakeResult = io::Result<(Box<dyn Connection>, bool)>;
 
 /// Returns the stream of a client at once: without TLS there is no handshake.
 pub fn without_handshake(stream: impl Connection + 'static) -> Handshake {
-    Box::pin(async { Ok(Box::new(stream) as Box<dyn Connection>) })
+    Handshake::Done(Box::new(stream))
 }

@@ -5,7 +5,7 @@ mod unix;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 
 use crate::serve::connection::Handshake;
+use crate::serve::origin::Origin;
 use crate::serve::tls::ServerTls;
 use tcp::BoundTcp;
 use unix::UnixEndpoint;
@@ -182,13 +183,16 @@ pub trait Accept: Send + 'static {
 pub struct Peer {
     /// Name for the log.
     pub name: String,
-    /// Address of a network client, for the limit of clients per address.
-    pub address: Option<IpAddr>,
+    /// Origin, for its share of the places.
+    pub origin: Origin,
+    /// True if the system vouches for the client: root, or the agent's own user.
+    pub is_authenticated: bool,
 }
 
 impl From<SocketAddr> for Peer {
     fn from(address: SocketAddr) -> Peer {
-        Peer { name: address.to_string(), address: Some(address.ip().to_canonical()) }
+        let origin = Origin::from(address.ip());
+        Peer { name: address.to_string(), origin, is_authenticated: false }
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!  Accept ─┐
-//!  Accept ─┼─▶ a channel of one ─▶ Server::admit ─▶ a session of the Protocol, or a refusal
-//!  Accept ─┘
+//!  Accept ─┼─▶ a channel of one ─▶ TLS: Handshakes ─┐
+//!  Accept ─┘             └──────── plaintext ───────┴─▶ Places ─▶ a session of the Protocol
+//!                                                          └────▶ a refusal
 //! ```
 
-mod origins;
+mod handshakes;
 mod rate_limiter;
 
 use std::convert::Infallible;
@@ -15,19 +16,26 @@ use std::panic;
 use std::time::Duration;
 
 use loadline_protocol::{Note, SafeText};
+use rustix::io::Errno;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::serve::connection::Handshake;
+use crate::serve::connection::{Connection, Handshake};
 use crate::serve::listen::{Accept, Peer};
-use crate::serve::session::{self, Ending, Service};
+use crate::serve::log_limit::LogLimit;
+use crate::serve::places::{ClientPlace, Evicted, Full, SharedPlaces};
+use crate::serve::session::{self, Service};
+use handshakes::Handshakes;
 use loadline_common::without_error_number;
-use origins::Origins;
 use rate_limiter::RateLimiter;
 
-/// Pause after a failed accept, such as no free file descriptor: 250 ms.
+/// Pause after a failed accept: 250 ms.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(250);
+
+/// First pause after an accept without a free file descriptor: 1 ms, in which an evicted client
+/// frees one. Twice as long after each further failure, up to [`ACCEPT_BACKOFF`].
+const EVICTION_PAUSE: Duration = Duration::from_millis(1);
 
 /// Time without failure after which the next one is logged again: 1 min. With few free descriptors
 /// an accept succeeds now and then.
@@ -41,28 +49,46 @@ pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Protocol that a [`Server`] speaks with its clients.
 pub(crate) trait Protocol: Clone + Send + 'static {
-    /// Serves one client until it leaves or the agent stops. Returns the client.
-    fn serve(self, handshake: Handshake, peer: Peer) -> impl Future<Output = Peer> + Send;
+    /// Serves one client until it leaves or the agent stops. `name` is for the log.
+    fn serve(
+        self,
+        stream: Box<dyn Connection>,
+        name: String,
+        place: ClientPlace,
+    ) -> impl Future<Output = ()> + Send;
 
-    /// Returns the text for a client that is refused, and logs the refusal.
-    fn refusal(peer: &Peer, why: &str) -> String;
+    /// Returns the text for a client that is refused.
+    fn refusal(why: &str) -> String;
 }
 
 /// The clients of one protocol.
 pub(crate) struct Server<P> {
     protocol: P,
-    clients_max: usize,
-    /// Sessions. Each returns its client.
-    sessions: JoinSet<Peer>,
-    origins: Origins,
+    handshakes: Handshakes,
+    places: SharedPlaces,
+    sessions: JoinSet<()>,
     refusals: JoinSet<()>,
+    /// Limits the log of clients that are refused or give way.
+    crowd_log: LogLimit,
+}
+
+/// Report of an accept loop.
+enum Accepted {
+    Client(Handshake, Peer),
+    /// A client waits, but no file descriptor is free.
+    NoDescriptor,
 }
 
 impl<P: Protocol> Server<P> {
-    pub(crate) fn new(protocol: P, clients_max: usize, clients_per_address_max: usize) -> Self {
-        let (sessions, refusals) = (JoinSet::new(), JoinSet::new());
-        let origins = Origins::new(clients_per_address_max);
-        Server { protocol, clients_max, sessions, origins, refusals }
+    pub(crate) fn new(protocol: P, clients_max: usize, clients_per_origin_max: usize) -> Self {
+        Server {
+            protocol,
+            handshakes: Handshakes::default(),
+            places: SharedPlaces::new(clients_max, clients_per_origin_max),
+            sessions: JoinSet::new(),
+            refusals: JoinSet::new(),
+            crowd_log: LogLimit::default(),
+        }
     }
 
     /// Accepts and serves clients until it is dropped.
@@ -77,8 +103,9 @@ impl<P: Protocol> Server<P> {
         }
         loop {
             tokio::select! {
-                Some((handshake, peer)) = accepted.recv() => self.admit(handshake, peer),
-                Some(ended) = self.sessions.join_next() => self.reap(ended),
+                Some(accepted) = accepted.recv() => self.receive(accepted),
+                Some((stream, peer)) = self.handshakes.next() => self.admit(stream, peer),
+                Some(ended) = self.sessions.join_next() => drop(propagate_panic(ended)),
                 Some(ended) = self.refusals.join_next() => drop(propagate_panic(ended)),
                 Some(ended) = accept_loops.join_next() => drop(propagate_panic(ended)),
                 // Without a listener the loop would have nothing to wait for.
@@ -87,37 +114,71 @@ impl<P: Protocol> Server<P> {
         }
     }
 
-    fn admit(&mut self, handshake: Handshake, peer: Peer) {
+    fn receive(&mut self, accepted: Accepted) {
+        match accepted {
+            Accepted::Client(Handshake::Done(stream), peer) => self.admit(Some(stream), peer),
+            Accepted::Client(Handshake::Pending(handshake), peer) => {
+                if let Some(origin) = self.handshakes.start(handshake, peer) {
+                    self.log_crowd("too many unfinished TLS handshakes, ended one", &origin);
+                }
+            }
+            Accepted::NoDescriptor => self.free_descriptor(),
+        }
+    }
+
+    /// Serves or refuses a client. `None` if its handshake has failed.
+    fn admit(&mut self, stream: Option<Box<dyn Connection>>, peer: Peer) {
+        // Each new session is followed by the end of one that has ended before.
         while let Some(ended) = self.sessions.try_join_next() {
-            self.reap(ended);
+            propagate_panic(ended);
         }
-        match self.check_limits(&peer) {
-            Ok(()) => {
-                self.sessions.spawn(self.protocol.clone().serve(handshake, peer));
+        let Some(stream) = stream else { return };
+        match self.places.enter(peer.origin, peer.is_authenticated) {
+            Ok((place, evicted)) => {
+                let id = place.id;
+                let session = self.protocol.clone().serve(stream, peer.name, place);
+                self.places.set_session(id, self.sessions.spawn(session));
+                self.end(evicted);
             }
-            Err(why) if self.refusals.len() < REFUSALS_MAX => {
-                self.refusals.spawn(session::close(handshake, P::refusal(&peer, &why)));
-            }
-            Err(_) => {}
+            Err(full) => self.refuse(stream, &peer, full),
         }
     }
 
-    /// Counts a client. The error is the reason to refuse the client.
-    fn check_limits(&mut self, peer: &Peer) -> Result<(), String> {
-        if self.sessions.len() >= self.clients_max {
-            return Err("too many clients".to_owned());
-        }
-        match peer.address {
-            Some(address) if !self.origins.enter(address) => {
-                Err(format!("too many clients from {address}"))
-            }
-            _ => Ok(()),
+    fn refuse(&mut self, stream: Box<dyn Connection>, peer: &Peer, full: Full) {
+        let why = match full {
+            Full::All => "too many clients".to_owned(),
+            Full::Origin => format!("too many clients from {}", peer.origin),
+        };
+        self.log_crowd("too many clients, refused one", &peer.name);
+        if self.refusals.len() < REFUSALS_MAX {
+            self.refusals.spawn(session::close(stream, P::refusal(&why)));
         }
     }
 
-    fn reap(&mut self, ended: Result<Peer, JoinError>) {
-        if let Some(address) = propagate_panic(ended).and_then(|peer| peer.address) {
-            self.origins.leave(address);
+    fn end(&mut self, evicted: Option<Evicted>) {
+        if let Some(evicted) = evicted {
+            self.log_crowd("too many clients, closed one for another", &evicted.origin());
+            evicted.end();
+        }
+    }
+
+    /// Closes a connection: a handshake of an origin that has several, else a client.
+    fn free_descriptor(&mut self) {
+        if self.handshakes.end_oldest(2).is_some() {
+            return;
+        }
+        match self.places.make_room() {
+            Some(evicted) => self.end(Some(evicted)),
+            None => drop(self.handshakes.end_oldest(1)),
+        }
+    }
+
+    /// Logs one event a minute, because strangers can cause any number of them.
+    fn log_crowd(&mut self, what: &str, who: &dyn std::fmt::Display) {
+        match self.crowd_log.record(Instant::now()) {
+            Some(0) => tracing::warn!(%who, "{what}"),
+            Some(others) => tracing::warn!(%who, others, "{what}"),
+            None => tracing::debug!(%who, "{what}"),
         }
     }
 
@@ -135,48 +196,88 @@ impl<P: Protocol> Server<P> {
 }
 
 impl Protocol for Service {
-    async fn serve(self, handshake: Handshake, peer: Peer) -> Peer {
-        tracing::debug!(peer = peer.name, "client connected");
-        let ending = match handshake.await {
-            Ok(stream) => Service::serve(&self, stream).await,
-            Err(_) => Ending::Left,
-        };
-        tracing::debug!(peer = peer.name, ?ending, "client disconnected");
-        peer
+    fn serve(
+        self,
+        stream: Box<dyn Connection>,
+        name: String,
+        place: ClientPlace,
+    ) -> impl Future<Output = ()> + Send {
+        tracing::debug!(peer = name, "client connected");
+        let mut session = self.session(stream, Some(place));
+        // Not an `async fn`, whose future would hold both the stream and the session.
+        async move {
+            let ending = session.run().await;
+            tracing::debug!(peer = name, ?ending, "client disconnected");
+        }
     }
 
-    fn refusal(peer: &Peer, why: &str) -> String {
-        tracing::debug!(peer = peer.name, why, "refused a client");
+    fn refusal(why: &str) -> String {
         format!("{}\n", Note::Error(SafeText::new(why)))
     }
 }
 
 /// Sends the clients of one listener to the server, at a limited rate.
-async fn run_accept_loop<L: Accept>(listener: L, accepted_sender: mpsc::Sender<(Handshake, Peer)>) {
-    let mut last_failure: Option<Instant> = None;
+async fn run_accept_loop<L: Accept>(listener: L, accepted_sender: mpsc::Sender<Accepted>) {
+    let mut failures = AcceptFailures::default();
     let mut limiter = RateLimiter::new();
     loop {
         if limiter.acquire().await {
             tracing::warn!("too many new connections, accepting them more slowly");
         }
-        match listener.accept().await {
-            Ok(client) => {
-                if accepted_sender.send(client).await.is_err() {
-                    return;
-                }
+        let report = match listener.accept().await {
+            Ok((handshake, peer)) => {
+                failures.in_a_row = 0;
+                Accepted::Client(handshake, peer)
             }
             // The client gave up.
-            Err(error) if is_peer_error(&error) => {}
+            Err(error) if is_peer_error(&error) => continue,
             Err(error) => {
-                let now = Instant::now();
-                if last_failure.replace(now).is_none_or(|failed| now - failed > RECOVERY_PERIOD) {
-                    let error = without_error_number(&error.to_string());
-                    tracing::error!(%error, "cannot accept clients, retrying");
+                failures.log(&error);
+                if !is_shortage(&error) {
+                    sleep(ACCEPT_BACKOFF).await;
+                    continue;
                 }
-                sleep(ACCEPT_BACKOFF).await;
+                Accepted::NoDescriptor
             }
+        };
+        let is_shortage = matches!(report, Accepted::NoDescriptor);
+        if accepted_sender.send(report).await.is_err() {
+            return;
+        }
+        if is_shortage {
+            sleep(failures.next_pause()).await;
         }
     }
+}
+
+/// Failed accepts of one listener.
+#[derive(Debug, Default)]
+struct AcceptFailures {
+    last: Option<Instant>,
+    /// Failures without a free file descriptor since the last client.
+    in_a_row: u32,
+}
+
+impl AcceptFailures {
+    fn log(&mut self, error: &io::Error) {
+        let now = Instant::now();
+        if self.last.replace(now).is_none_or(|failed| now - failed > RECOVERY_PERIOD) {
+            let error = without_error_number(&error.to_string());
+            tracing::error!(%error, "cannot accept clients, retrying");
+        }
+    }
+
+    /// Returns the pause before the next accept without a free file descriptor.
+    fn next_pause(&mut self) -> Duration {
+        let pause = EVICTION_PAUSE.saturating_mul(1 << self.in_a_row.min(16));
+        self.in_a_row += 1;
+        pause.min(ACCEPT_BACKOFF)
+    }
+}
+
+/// Returns whether closing a connection makes the next accept possible.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 fn is_peer_error(error: &io::Error) -> bool {
@@ -198,7 +299,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::serve::connection::without_handshake;
+    use crate::serve::origin::Origin;
     use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
     /// Maximum size of a session's task. With the runtime's overhead that is about half of the 1.5
@@ -211,8 +312,9 @@ mod tests {
         let agent = Agent::start(source, MachineFacts::default(), AgentSettings::default()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let peer = Peer { name: String::new(), address: None };
-        let task = Protocol::serve(agent.service(), without_handshake(stream), peer);
+        let places = SharedPlaces::new(1, 1);
+        let (place, _) = places.enter(Origin::Unknown, false).unwrap();
+        let task = Protocol::serve(agent.service(), Box::new(stream), String::new(), place);
         let bytes = size_of_val(&task);
         assert!(bytes <= TASK_BYTES_MAX, "{bytes} bytes");
     }

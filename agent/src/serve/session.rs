@@ -17,6 +17,7 @@ mod outbox;
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -27,7 +28,8 @@ use tokio::time::timeout;
 
 use crate::agent_info::AgentInfo;
 use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
-use crate::serve::connection::Handshake;
+use crate::serve::connection::Connection;
+use crate::serve::places::ClientPlace;
 use inbox::Inbox;
 use outbox::Outbox;
 
@@ -36,6 +38,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes that a refused client may still send in that time.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024;
+
+/// Reason for a client whose place another client has taken.
+const LOST_PLACE: &str = "too many clients: another client has its place";
 
 /// Steps of a session before it yields: a client whose connection accepts everything must not
 /// starve the others.
@@ -73,31 +78,48 @@ impl Service {
     /// request, or the agent stops. Each write to `stream` should reach the client at once: on a
     /// socket, disable Nagle's algorithm.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Ending {
-        let mut session = Session {
-            info: &self.info,
+        self.session(stream, None).run().await
+    }
+
+    /// Returns the session of a client, and its place if there may be others. A client that
+    /// subscribes is active. A subscribed client that loses its place reads why.
+    pub(crate) fn session<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        place: Option<ClientPlace>,
+    ) -> Session<S> {
+        Session {
+            info: self.info.clone(),
             cursor: self.ring.cursor(),
             selection: Selection::PLAIN,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
+            place,
             stream,
-        };
-        let ending = poll_fn(|cx| session.poll_run(cx)).await;
-        // Boxed, since only the end needs this memory.
-        Box::pin(session.close(&ending)).await;
-        ending
+        }
     }
 }
 
-struct Session<'a, S> {
-    info: &'a AgentInfo,
+/// Session with one client.
+pub(crate) struct Session<S: AsyncWrite + Unpin> {
+    info: Arc<AgentInfo>,
     cursor: Cursor,
     selection: Selection,
     inbox: Inbox,
     outbox: Outbox,
+    place: Option<ClientPlace>,
     stream: S,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// Serves the client to its end, as [`Service::serve`] does.
+    pub(crate) async fn run(&mut self) -> Ending {
+        let ending = poll_fn(|cx| self.poll_run(cx)).await;
+        // Boxed, since only the end needs this memory.
+        Box::pin(self.close(&ending)).await;
+        ending
+    }
+
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         for _ in 0..STEPS_PER_POLL_MAX {
             match self.poll_step(cx) {
@@ -161,6 +183,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             None => Columns::All,
         };
         self.selection = Selection { columns, every };
+        if let Some(place) = &self.place {
+            place.set_active(true);
+        }
         self.cursor.seek(request.history.unwrap_or_default(), request.resume, every);
         self.write_headers()
     }
@@ -174,16 +199,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         Ok(())
     }
 
-    fn is_subscribed(&self) -> bool {
-        self.selection.columns != Columns::Plain
-    }
-
     /// Sends the closing note, if there is one, and ends the stream.
     async fn close(&mut self, ending: &Ending) {
         match ending {
             Ending::Left | Ending::Stuck => return,
             Ending::Refused(why) => self.outbox.push_line(&Note::Error(why.clone())),
-            Ending::Stopped if self.is_subscribed() => self.outbox.push_line(&Note::Bye),
+            Ending::Stopped if self.is_subscribed() => self.outbox.push_line(&Note::Bye(None)),
             Ending::Stopped | Ending::Noisy => {}
         }
         // Ignore errors: a client that does not read misses the closing note.
@@ -210,11 +231,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Session<S> {
+    fn is_subscribed(&self) -> bool {
+        self.selection.columns != Columns::Plain
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Drop for Session<S> {
+    /// Tells a subscribed client that it has lost its place: the server aborts its task, which
+    /// otherwise costs a session nothing. A half-sent line makes room for no note.
+    fn drop(&mut self) {
+        if self.is_subscribed()
+            && self.outbox.is_empty()
+            && self.place.as_ref().is_some_and(ClientPlace::is_lost)
+        {
+            let note = format!("{}\n", Note::Bye(Some(LOST_PLACE.into())));
+            let cx = &mut Context::from_waker(Waker::noop());
+            // A client that does not read misses the note.
+            let _ = Pin::new(&mut self.stream).poll_write(cx, note.as_bytes());
+        }
+    }
+}
+
 /// Sends `text`, and ends a stream whose client may be sending.
-pub(crate) async fn close(handshake: Handshake, text: String) {
+pub(crate) async fn close(mut stream: impl Connection, text: String) {
     // Ignore errors: a client that does not read misses the text.
     let _ = timeout(CLOSE_TIMEOUT, async {
-        let mut stream = handshake.await?;
         stream.write_all(text.as_bytes()).await?;
         stream.shutdown().await?;
         discard(&mut stream).await

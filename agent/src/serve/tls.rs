@@ -26,12 +26,10 @@ use tokio_rustls::rustls::{Error, ServerConfig};
 use failure::HandshakeFailure;
 
 use crate::serve::ServerTlsFiles;
+use crate::serve::log_limit::LogLimit;
 
 /// Handshake timeout from the accept on: 10 s, enough for three lost packets and a slow machine.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Log interval of failed handshakes: one a minute is logged, with the number of others before it.
-const FAILURE_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// TLS configuration of the TCP ports. Cheap to clone; clones share the configuration.
 #[derive(Clone)]
@@ -42,14 +40,7 @@ struct TlsShared {
     /// Configuration of the next handshake. Locked only to copy or replace it.
     acceptor: Mutex<TlsAcceptor>,
     /// Shared by all sessions, so that many failures do not fill the log.
-    failure_log: Mutex<FailureLog>,
-}
-
-/// Rate limit of the log of failed handshakes.
-#[derive(Debug, Default)]
-struct FailureLog {
-    last_logged: Option<Instant>,
-    suppressed: u64,
+    failure_log: Mutex<LogLimit>,
 }
 
 impl ServerTls {
@@ -72,32 +63,16 @@ impl ServerTls {
 
     /// Logs a failed handshake.
     fn log_failure(&self, peer: &str, why: &HandshakeFailure) {
-        let others = {
-            let mut failure_log = self.0.failure_log.lock().unwrap_or_else(PoisonError::into_inner);
-            failure_log.record(why, Instant::now())
-        };
-        match others {
+        // A probe of an open port is not worth a line.
+        let others = (*why != HandshakeFailure::Disconnected).then(|| {
+            let mut log_limit = self.0.failure_log.lock().unwrap_or_else(PoisonError::into_inner);
+            log_limit.record(Instant::now())
+        });
+        match others.flatten() {
             Some(0) => tracing::warn!(peer, %why, "TLS handshake failed"),
             Some(others) => tracing::warn!(peer, %why, others, "TLS handshakes failed"),
             None => tracing::debug!(peer, %why, "TLS handshake failed"),
         }
-    }
-}
-
-impl FailureLog {
-    /// Counts a failure. If it is to be logged, returns the number of failures suppressed before
-    /// it.
-    fn record(&mut self, why: &HandshakeFailure, now: Instant) -> Option<u64> {
-        // A probe of an open port is not worth a line.
-        if *why == HandshakeFailure::Disconnected {
-            return None;
-        }
-        if self.last_logged.is_some_and(|last| now - last < FAILURE_LOG_INTERVAL) {
-            self.suppressed = self.suppressed.saturating_add(1);
-            return None;
-        }
-        self.last_logged = Some(now);
-        Some(std::mem::take(&mut self.suppressed))
     }
 }
 
@@ -130,25 +105,4 @@ fn acceptor(files: &ServerTlsFiles) -> Result<TlsAcceptor, TlsFileError> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_failure_a_minute_is_logged_with_the_number_suppressed() {
-        let mut failure_log = FailureLog::default();
-        let start = Instant::now();
-        let mut record = |why: HandshakeFailure, seconds| {
-            failure_log.record(&why, start + Duration::from_secs(seconds))
-        };
-        assert_eq!(record(HandshakeFailure::Disconnected, 0), None, "a probe");
-        assert_eq!(record(HandshakeFailure::NotTls, 1), Some(0));
-        assert_eq!(record(HandshakeFailure::NotTls, 2), None);
-        assert_eq!(record(HandshakeFailure::TimedOut, 60), None);
-        assert_eq!(record(HandshakeFailure::TimedOut, 61), Some(2));
-        assert_eq!(record(HandshakeFailure::Disconnected, 200), None);
-        assert_eq!(record(HandshakeFailure::TimedOut, 201), Some(0));
-    }
 }

@@ -10,6 +10,8 @@ mod hostile;
 mod loopback;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(target_os = "linux")]
+mod places;
 mod program;
 mod running_agent;
 mod server;

@@ -276,28 +276,51 @@ fn invalid_bytes_close_only_their_own_connection() {
     }
 }
 
+/// Limit of connections from one address.
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
+
 #[test]
-fn connections_are_limited_and_leaving_makes_room() {
+fn idle_connections_of_any_number_keep_no_scrape_out() {
     let (_agent, address) = start("");
-    let mut accepted = Vec::new();
+    let mut idle: Vec<_> = (0..2 * CONNECTIONS_PER_ADDRESS_MAX)
+        .map(|number| {
+            let mut client = MetricsClient::connect(&address);
+            // Every second one has had an answer before.
+            if number % 2 == 0 {
+                assert_eq!(client.get("/healthz", "").status, 200, "{number}");
+            }
+            client
+        })
+        .collect();
     let begin = Instant::now();
-    let refused = loop {
-        assert!(begin.elapsed() < DEADLINE);
-        let mut client = MetricsClient::connect(&address);
-        // The agent refuses an excess connection without reading its request.
-        let _ = client.0.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n");
-        match client.response(true).unwrap() {
-            HttpResponse { status: 200, .. } => accepted.push(client),
-            refused => break refused,
-        }
-    };
-    assert_eq!((refused.status, refused.body.as_str()), (503, "too many connections\n"));
-    assert_eq!(accepted.len(), 32, "the limit for one address");
-    assert!(accepted.iter_mut().all(|client| client.get("/healthz", "").status == 200));
-    drop(accepted);
-    while get(&address, "/healthz", "").status != 200 {
-        assert!(begin.elapsed() < DEADLINE);
+    let mut scrapes = MetricsClient::connect(&address);
+    for _ in 0..3 {
+        assert_eq!(scrapes.get("/metrics", "").status, 200);
     }
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    // The oldest ones keep their places.
+    let (stay, go) = idle.split_at_mut(CONNECTIONS_PER_ADDRESS_MAX - 1);
+    assert!(stay.iter_mut().all(|client| client.get("/healthz", "").status == 200));
+    go.iter_mut().for_each(MetricsClient::expect_closed);
+}
+
+#[test]
+fn connections_that_send_or_read_too_little_keep_no_scrape_out() {
+    let (_agent, address) = start("");
+    let _crowd: Vec<_> = (0..2 * CONNECTIONS_PER_ADDRESS_MAX)
+        .map(|number| {
+            let mut client = MetricsClient::connect(&address);
+            if number % 2 == 0 {
+                client.send("GET /metrics HTTP/1.1\r\nHost: ");
+            } else {
+                client.send("GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n".repeat(200));
+            }
+            client
+        })
+        .collect();
+    let begin = Instant::now();
+    assert_eq!(get(&address, "/metrics", "").status, 200);
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
 }
 
 #[test]

@@ -5,8 +5,20 @@ use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Time limit for anything, on a machine that is busy with other work.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Raises the limit on open files of this process, if the system permits it. Returns the limit.
+pub(crate) fn allow_files(count: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.current.unwrap_or(u64::MAX);
+    let wanted = (count as u64).clamp(current, limit.maximum.unwrap_or(u64::MAX).max(current));
+    let raised = Rlimit { current: limit.current.map(|_| wanted), ..limit };
+    let files = if setrlimit(Resource::Nofile, raised).is_ok() { wanted } else { current };
+    usize::try_from(files).unwrap_or(usize::MAX)
+}
 
 /// Returns a command with these arguments and without the agent's environment variables.
 pub(crate) fn program(arguments: &str) -> Command {

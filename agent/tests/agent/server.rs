@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use loadline_agent::{
-    Accept, Agent, AgentSettings, Handshake, Listener, MachineFacts, Peer, PlaintextPolicy,
+    Accept, Agent, AgentSettings, Handshake, Listener, MachineFacts, Origin, Peer, PlaintextPolicy,
     ScriptedSource, without_handshake,
 };
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader, DuplexStream};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, DuplexStream,
+};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -58,6 +60,24 @@ async fn line(stream: &mut BufReader<impl AsyncRead + Unpin>) -> String {
 
 const ROW: &str = "1.0 1.0 1.0 1.00 1.00 1.00\n";
 
+/// Subscribes and reads up to the end of the history. Plain rows may come first.
+async fn subscribe(client: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>) {
+    client.get_mut().write_all(b"loadline/1\n").await.unwrap();
+    while line(client).await != "# live\n" {}
+}
+
+/// Reads subscribed rows up to the end. Returns the last line that is no row.
+async fn last_note(client: &mut BufReader<impl AsyncRead + Unpin>) -> String {
+    let mut last = String::new();
+    loop {
+        match line(client).await {
+            end if end.is_empty() => return last,
+            note if note.starts_with('#') => last = note,
+            _ => {}
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_address_sends_a_row_at_once() {
     let (one, other) = (listener().await, listener().await);
@@ -76,7 +96,8 @@ async fn an_excess_client_is_refused_until_another_leaves() {
     let _running = run(agent(2).await, vec![listener]);
     let connect = async || BufReader::new(TcpStream::connect(&address).await.unwrap());
     let (mut first, mut second) = (connect().await, connect().await);
-    assert_eq!([line(&mut first).await, line(&mut second).await], [ROW, ROW]);
+    subscribe(&mut first).await;
+    subscribe(&mut second).await;
     let mut third = connect().await;
     assert_eq!(line(&mut third).await, "# error \"too many clients\"\n");
     assert_eq!(line(&mut third).await, "");
@@ -87,7 +108,28 @@ async fn an_excess_client_is_refused_until_another_leaves() {
     while line(&mut connect().await).await != ROW {
         assert!(begin.elapsed() < DEADLINE);
     }
-    assert_eq!(line(&mut second).await, ROW);
+    assert!(!line(&mut second).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_newest_reader_of_plain_rows_gives_way_and_the_older_ones_stay() {
+    let listener = listener().await;
+    let address = listener.address().to_string();
+    let _running = run(agent(3).await, vec![listener]);
+    let connect = async || BufReader::new(TcpStream::connect(&address).await.unwrap());
+    let (mut first, mut subscribed, mut newest) =
+        (connect().await, connect().await, connect().await);
+    assert_eq!(line(&mut first).await, ROW);
+    subscribe(&mut subscribed).await;
+    assert_eq!(line(&mut newest).await, ROW);
+    for _ in 0..20 {
+        let mut next = connect().await;
+        assert_eq!(line(&mut next).await, ROW, "a new one is served at once");
+        while line(&mut newest).await == ROW {}
+        newest = next;
+    }
+    assert_eq!(line(&mut first).await, ROW);
+    assert!(!line(&mut subscribed).await.is_empty());
 }
 
 /// Listener whose connections come from a channel, and the address of its clients.
@@ -108,7 +150,8 @@ impl<S> ChannelListener<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Accept for ChannelListener<S> {
     async fn accept(&self) -> io::Result<(Handshake, Peer)> {
-        let peer = Peer { name: "somebody".into(), address: self.1 };
+        let origin = self.1.map_or(Origin::Unknown, Origin::from);
+        let peer = Peer { name: "somebody".into(), origin, is_authenticated: false };
         match self.0.lock().await.recv().await {
             Some(client) => Ok((without_handshake(client?), peer)),
             None => std::future::pending().await,
@@ -159,6 +202,41 @@ async fn at_most_sixteen_refused_clients_get_a_reason_at_a_time() {
     }
 }
 
+/// Connects over a pipe, and returns the client with its first line.
+async fn connect(
+    sender: &mpsc::Sender<io::Result<DuplexStream>>,
+) -> (BufReader<DuplexStream>, String) {
+    let (near, far) = tokio::io::duplex(1000);
+    sender.send(Ok(far)).await.unwrap();
+    let mut client = BufReader::new(near);
+    let first = line(&mut client).await;
+    (client, first)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_of_the_largest_share_gives_way_and_reads_why() {
+    let (theirs, their_listener) = ChannelListener::<DuplexStream>::with_address("192.0.2.1");
+    let (ours, our_listener) = ChannelListener::<DuplexStream>::with_address("192.0.2.2");
+    let _running = run(agent(3).await, vec![their_listener, our_listener]);
+    let mut crowd = Vec::new();
+    for _ in 0..3 {
+        let mut client = connect(&theirs).await.0;
+        subscribe(&mut client).await;
+        crowd.push(client);
+    }
+    let (mut newcomer, row) = connect(&ours).await;
+    assert_eq!(row, ROW);
+    let mut newest = crowd.pop().unwrap();
+    let reason = "# bye reason=\"too many clients: another client has its place\"\n";
+    assert_eq!(last_note(&mut newest).await, reason);
+    for client in &mut crowd {
+        assert!(!line(client).await.is_empty(), "the others stay");
+    }
+    let (_, refused) = connect(&theirs).await;
+    assert_eq!(refused, "# error \"too many clients\"\n");
+    subscribe(&mut newcomer).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn clients_per_address_are_limited_and_others_still_fit() {
     let (ours, our_listener) = ChannelListener::<DuplexStream>::with_address("2001:db8:0:1::1");
@@ -170,18 +248,13 @@ async fn clients_per_address_are_limited_and_others_still_fit() {
         agent_for(10, per_address_max).await,
         vec![our_listener, neighbour_listener, their_listener],
     );
-    let connect = async |sender: &mpsc::Sender<io::Result<DuplexStream>>| {
-        let (near, far) = tokio::io::duplex(1000);
-        sender.send(Ok(far)).await.unwrap();
-        let mut client = BufReader::new(near);
-        let first = line(&mut client).await;
-        (client, first)
-    };
-    let (first, row) = connect(&ours).await;
-    let (_second, other_row) = connect(&neighbours).await;
+    let (mut first, row) = connect(&ours).await;
+    let (mut second, other_row) = connect(&neighbours).await;
     assert_eq!([row.as_str(), other_row.as_str()], [ROW, ROW]);
+    subscribe(&mut first).await;
+    subscribe(&mut second).await;
     let (_, refused) = connect(&ours).await;
-    assert_eq!(refused, "# error \"too many clients from 2001:db8:0:1::1\"\n");
+    assert_eq!(refused, "# error \"too many clients from 2001:db8:0:1::/64\"\n");
     assert_eq!(connect(&theirs).await.1, ROW);
     drop(first);
     let begin = Instant::now();

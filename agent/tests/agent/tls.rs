@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::authority::{Authority, Identity, Validity};
-use crate::running_agent::{DEADLINE, RunningAgent, program};
+use crate::running_agent::{DEADLINE, RunningAgent, allow_files, program};
 use loadline_common::{provider, read_authorities, read_identity};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
@@ -211,19 +211,24 @@ fn silent_clients_time_out_and_block_nobody() {
 }
 
 #[test]
-fn a_handshake_counts_among_the_clients() {
-    let ca = Authority::new("ours");
-    let mut agent = start(&ca.server(), "--max-clients 2");
+fn silent_strangers_take_no_place_and_keep_nobody_out() {
+    let (ca, strangers) = (Authority::new("ours"), 1024);
+    allow_files(strangers + 100);
+    let arguments = format!("--max-clients 1 --tls-client-ca {}", ca.ca.display());
+    let mut agent = start(&ca.server(), &arguments);
     let address = agent.address();
-    let slow: Vec<_> = (0..2).map(|_| tcp(&address)).collect();
-    let first_line = || row(&mut BufReader::new(session(&address, &ca, None))).unwrap();
-    assert_eq!(first_line(), "# error \"too many clients\"\n");
-    drop(slow);
-    // The slots become free once the agent has noticed.
+    let mut silent: Vec<_> = (0..strangers).map(|_| tcp(&address)).collect();
     let begin = Instant::now();
-    while !first_line().starts_with(|c: char| c.is_ascii_digit()) {
-        assert!(begin.elapsed() < DEADLINE);
-    }
+    let mut client = connect(&address, &ca, Some(&ca.client())).unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    // The oldest ones have given way.
+    assert_eq!(silent[0].read(&mut [0]).unwrap(), 0);
+    drop(silent);
+    assert_eq!(row(&mut client).unwrap().split(' ').count(), 6);
+    let mut refused = BufReader::new(session(&address, &ca, Some(&ca.client())));
+    assert_eq!(row(&mut refused).unwrap(), "# error \"too many clients\"\n");
+    let log = agent.kill();
+    assert_eq!(log.matches("too many").count(), 1, "{log}");
 }
 
 /// Reconnects until the server presents another certificate than `before`.

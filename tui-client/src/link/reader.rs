@@ -258,7 +258,10 @@ impl StreamReader {
                 self.output.skip(from.count_to(*to));
             }
             Note::Error(reason) => self.disconnect = Some(Disconnect::refused(reason.as_str())),
-            Note::Bye => self.disconnect = Some(Disconnect::lost("the agent stopped")),
+            Note::Bye(reason) => {
+                let reason = reason.as_ref().map_or("the agent stopped", SafeText::as_str);
+                self.disconnect = Some(Disconnect::lost(reason));
+            }
             Note::Health(health) => self.output.events.push(Event::Health(health.clone())),
             Note::Other(_) => {}
         }

@@ -10,6 +10,7 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 use super::{Address, BACKLOG, Listener, ListeningSocket, Peer, SEND_BUFFER_BYTES};
 use crate::serve::connection::{Handshake, without_handshake};
+use crate::serve::origin::Origin;
 
 /// Permission to connect is write access to the file. Owner and group have it, so that an
 /// administrator can admit others by the group.
@@ -63,12 +64,17 @@ impl UnixEndpoint {
         // The system counts a row of 40 bytes as about 800. An error on a closed connection shows up
         // again when it is served.
         let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES as usize);
-        let name = match stream.peer_cred() {
-            Ok(peer) => format!("user {}", peer.uid()),
-            Err(_) => "unknown user".to_owned(),
-        };
-        Ok((without_handshake(stream), Peer { name, address: None }))
+        let user = stream.peer_cred().map(|peer| peer.uid()).ok();
+        let origin = user.map_or(Origin::Unknown, Origin::User);
+        let is_authenticated = user.is_some_and(|user| user == 0 || user == own_user());
+        let peer = Peer { name: origin.to_string(), origin, is_authenticated };
+        Ok((without_handshake(stream), peer))
     }
+}
+
+/// Returns the user of this process.
+fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 impl From<UnixEndpoint> for Listener {

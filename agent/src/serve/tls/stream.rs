@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::{HANDSHAKE_TIMEOUT, HandshakeFailure, ServerTls};
-use crate::serve::connection::{Connection, Handshake, without_handshake};
+use crate::serve::connection::{Connection, Handshake};
 use crate::serve::session;
 
 /// First byte of a TLS handshake record.
@@ -21,22 +21,24 @@ const HANDSHAKE_RECORD: u8 = 0x16;
 const NO_TLS_MESSAGE: &str = "this port speaks TLS; connect to tls://HOST:PORT";
 
 impl ServerTls {
-    /// Returns the handshake. Its timeout starts now, but only the session of the client waits for
-    /// it. Failures are logged.
+    /// Returns the handshake. Its timeout starts now. Failures are logged.
     pub(crate) fn handshake(&self, tcp: TcpStream, peer: String) -> Handshake {
         let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
         let tls = self.clone();
-        Box::pin(async move {
+        Handshake::Pending(Box::pin(async move {
             let (failure, closing) = match tls.accept(tcp, deadline).await {
-                Ok(stream) => return Ok(Box::new(stream) as Box<dyn Connection>),
+                Ok(stream) => {
+                    let has_certificate = stream.has_certificate();
+                    return Ok((Box::new(stream) as Box<dyn Connection>, has_certificate));
+                }
                 Err(failed) => failed,
             };
             tls.log_failure(&peer, &failure);
             if let Some((tcp, text)) = closing {
-                session::close(without_handshake(tcp), text).await;
+                session::close(tcp, text).await;
             }
             Err(io::Error::other(failure))
-        })
+        }))
     }
 
     /// Performs the handshake. A failure comes with the text for the client, if one can be sent.
@@ -70,6 +72,13 @@ struct TlsConnection {
     stream: TlsStream<TcpStream>,
     /// Bytes of a write that are encrypted but not yet accepted by the system.
     unflushed_bytes: usize,
+}
+
+impl TlsConnection {
+    /// Returns whether the client presented a certificate. The handshake has verified it.
+    fn has_certificate(&self) -> bool {
+        self.stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty())
+    }
 }
 
 impl AsyncRead for TlsConnection {

@@ -485,6 +485,9 @@ fn the_server_gives_the_reason_for_closing() {
         Some(Disconnect::refused("too many clients"))
     );
     assert_eq!(take("# bye\n"), Some(Disconnect::lost("the agent stopped")));
+    let bye = "# bye reason=\"too many clients: another client has its place\"\n";
+    let reason = "too many clients: another client has its place";
+    assert_eq!(take(bye), Some(Disconnect::lost(reason)));
 }
 
 #[test]
