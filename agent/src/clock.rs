@@ -19,7 +19,7 @@ pub struct Clock {
 
 /// Jump of the wall clock since the previous call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClockStep {
+pub enum ClockStep {
     /// No jump.
     Steady,
     /// Jump forward, for example after a suspension: timestamps have a gap.
@@ -52,7 +52,7 @@ impl Clock {
     }
 
     /// Returns the current time, and the jump of the wall clock since the previous call.
-    pub(crate) fn now_with_step(&mut self) -> (Time, ClockStep) {
+    pub fn now_with_step(&mut self) -> (Time, ClockStep) {
         let now = Instant::now();
         let elapsed_ms = now.duration_since(self.anchored_at).as_millis() as i64;
         let anchored_ms = self.anchor_ms.saturating_add(elapsed_ms);

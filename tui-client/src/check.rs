@@ -232,7 +232,7 @@ impl CheckReport {
     /// samples of a scrape, which arrive late.
     fn clock_text(&self) -> Option<String> {
         let stamp = self.watched.ingest.stream.as_ref()?.schema.stamp();
-        let is_late = self.watched.connection.is_recording() || self.watched.is_scraped;
+        let is_late = self.watched.connection.is_recording() || self.watched.is_scraped();
         let ahead_ms = -self.transit_ms.filter(|_| !is_late && stamp != Stamp::None)?;
         let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
         Some(match ahead_ms {

@@ -30,7 +30,7 @@ use std::io;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use loadline_agent::Clock;
+use loadline_agent::{Clock, ClockStep};
 use loadline_common::without_error_number;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
@@ -70,6 +70,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Timeout for reading the reason of a source that accepts no request: 1 s.
 const REASON_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Interval between requests that measure the clock offset: 10 min. Clocks that nothing synchronizes
+/// drift by milliseconds in that time.
+const CLOCK_INTERVAL: Duration = Duration::from_mins(10);
 
 /// First backoff delay: 250 ms. Each further failure doubles the delay.
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
@@ -191,7 +195,7 @@ impl Link {
         events: &mpsc::Sender<Event>,
     ) -> Disconnect {
         self.reader.reconnect();
-        if let Err(error) = self.send_request(&mut stream).await {
+        if let Err(error) = self.send_request(&mut stream, events).await {
             return classify_error(&read_reason(&mut stream, error).await);
         }
         let answer_timeout = if self.reader.resume_state().answered {
@@ -201,13 +205,14 @@ impl Link {
         };
         let decide_at = Instant::now() + answer_timeout;
         let mut bytes = vec![0; READ_BYTES];
+        let mut clock_at = Instant::now() + CLOCK_INTERVAL;
         loop {
             let end = tokio::select! {
                 Ok(()) = self.interval_receiver.changed() => {
                     if !self.reader.resume_state().answered {
                         continue;
                     }
-                    match self.send_request(&mut stream).await {
+                    match self.send_request(&mut stream, events).await {
                         Ok(()) => continue,
                         Err(error) => return classify_error(&error),
                     }
@@ -222,7 +227,10 @@ impl Link {
                 count = stream.read(&mut bytes) => match count {
                     Ok(0) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),
                     Ok(count) => {
-                        let now = self.clock.now();
+                        let (now, step) = self.clock.now_with_step();
+                        if step != ClockStep::Steady {
+                            clock_at = Instant::now();
+                        }
                         send(events, Event::Received { bytes: count as u64 }).await;
                         self.reader.feed(&bytes[..count], now)
                     }
@@ -237,13 +245,24 @@ impl Link {
             if let Some(end) = end {
                 return end;
             }
+            if self.reader.resume_state().answered && Instant::now() >= clock_at {
+                clock_at = Instant::now() + CLOCK_INTERVAL;
+                if let Err(error) = self.send_request(&mut stream, events).await {
+                    return classify_error(&error);
+                }
+            }
         }
     }
 
     /// Sends a request with the current interval and resume state.
-    async fn send_request(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    async fn send_request(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        events: &mpsc::Sender<Event>,
+    ) -> io::Result<()> {
         self.options.interval = *self.interval_receiver.borrow_and_update();
         let now = self.clock.now();
+        send(events, Event::RequestSent { at: now }).await;
         let request = format!("{}\n", self.options.request(self.reader.resume_state(), now));
         match timeout(REQUEST_TIMEOUT, write(stream, &request)).await? {
             // The read side returns the reason.

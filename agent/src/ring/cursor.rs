@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use loadline_protocol::{History, Resume, RunId, Seq};
+use loadline_protocol::{History, Resume, RunId, Seq, Time};
 
 use super::position::{Position, Segment};
 use super::samples::{Columns, Samples};
@@ -110,6 +110,11 @@ impl Cursor {
     pub(crate) fn unread(&self) -> u64 {
         let newest = self.ring.newest_position();
         newest.next().0.saturating_sub(self.next.position.0)
+    }
+
+    /// Returns the current time by the sampler's clock.
+    pub(crate) fn now(&self) -> Time {
+        self.ring.lock().samples.now()
     }
 
     /// Moves to the beginning of a stream of every `every`th sample. `resume` has priority over

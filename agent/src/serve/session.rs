@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use loadline_protocol::{Note, Request, SafeText};
+use loadline_protocol::{Note, Request, SafeText, Time};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 ReadOutcome::Skipped { from, to } => {
                     self.outbox.push_line(&Note::Skipped { from, to });
                 }
-                ReadOutcome::NewRun => self.write_headers()?,
+                ReadOutcome::NewRun => self.write_headers(None)?,
             }
         }
     }
@@ -187,14 +187,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             place.set_active(true);
         }
         self.cursor.seek(request.history.unwrap_or_default(), request.resume, every);
-        self.write_headers()
+        self.write_headers(Some(self.cursor.now()))
     }
 
-    /// Appends the header and the columns of the stream.
-    fn write_headers(&mut self) -> Result<(), Ending> {
+    /// Appends the header and the columns of the stream. `now` is the time of the answer to a request.
+    fn write_headers(&mut self, now: Option<Time>) -> Result<(), Ending> {
         let schema = self.info.schema_of(&self.selection).map_err(Ending::Refused)?;
         let interval = self.cursor.interval();
-        self.outbox.push_line(&self.info.header(self.cursor.run(), interval, self.selection.every));
+        let header = self.info.header(self.cursor.run(), interval, self.selection.every, now);
+        self.outbox.push_line(&header);
         self.outbox.push_line(&Note::Columns(schema));
         Ok(())
     }

@@ -119,7 +119,7 @@ fn connection_items(app: &App, name_max: usize) -> Vec<HeaderItem> {
         item(8, via.map(|via| format!("({via})")), theme.faint()),
         item(5, number, theme.faint()),
         item(0, paused, theme.warning()),
-        item(0, has_state.then(|| format!(" {} ", state.word())), state_style(theme, &state)),
+        item(0, has_state.then(|| format!(" {} ", state.label())), state_style(theme, &state)),
         recording_item(app),
         item(OUTAGE_RANK, reason, STRONG),
     ]
@@ -233,6 +233,7 @@ fn state_items(app: &App) -> impl Iterator<Item = HeaderItem> {
         app.sources.all().iter().map(|view| view.watched.state(app.now).word()).collect();
     let states = [
         State::Live,
+        State::Loading(None),
         State::Stale,
         State::Reconnecting(None),
         State::Connecting(None),
@@ -242,7 +243,7 @@ fn state_items(app: &App) -> impl Iterator<Item = HeaderItem> {
         let count = words.iter().filter(|word| **word == state.word()).count();
         (count, state)
     });
-    let found = [0, 2, 3, 4, 5].into_iter().zip(counts.filter(|(count, _)| *count > 0));
+    let found = [0, 2, 3, 4, 5, 5].into_iter().zip(counts.filter(|(count, _)| *count > 0));
     found.map(|(rank, (count, state))| {
         item(rank, format!(" {count} {} ", state.word()), state_style(app.theme, &state))
     })
@@ -257,7 +258,7 @@ fn paused_text(app: &App) -> Option<String> {
 pub(super) fn state_style(theme: Theme, state: &State) -> Style {
     match state {
         State::Live | State::Replay(_) => theme.good(),
-        State::Connecting(_) | State::Stale => theme.warning(),
+        State::Connecting(_) | State::Loading(_) | State::Stale => theme.warning(),
         State::Reconnecting(_) => theme.alarm(),
     }
 }

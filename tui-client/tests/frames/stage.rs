@@ -167,6 +167,12 @@ impl AppStage {
         self.event(header(run));
     }
 
+    /// Connects to an agent that sends no history.
+    pub(crate) fn connect_live(&mut self, run: u32) {
+        self.connect(run);
+        self.event(Event::Live);
+    }
+
     pub(crate) fn connect_source(&mut self, source: usize, run: u32) {
         self.source_event(source, Event::Connected);
         self.source_event(source, header(run));
