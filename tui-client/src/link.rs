@@ -140,6 +140,7 @@ impl Link {
                     let end = self.read_connection(stream, started.elapsed(), events).await;
                     if *self.reader.resume_state() != before {
                         backoff = None;
+                        self.connector.keep_address();
                     }
                     (end, Retry::Backoff)
                 }
@@ -173,10 +174,7 @@ impl Link {
                 // Handle a pending loan first, so that no attempt is started and then restarted.
                 biased;
                 Some(lent) = self.loans.recv() => loan = Some(lent),
-                made = timeout(
-                    self.connector.connect_timeout(terminal),
-                    self.connector.connect(terminal),
-                ) => return (terminal, made.map_err(io::Error::from).flatten()),
+                made = self.connector.connect(terminal) => return (terminal, made),
             }
         }
     }

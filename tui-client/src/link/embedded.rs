@@ -16,8 +16,8 @@ const PIPE_BYTES: usize = 16 * 1024;
 /// Connects to the agent that runs on this machine, if one answers.
 pub(super) async fn connect_to_running_agent() -> Option<TcpTransport> {
     let address = Address { host: Ipv4Addr::LOCALHOST.to_string(), port: PORT };
-    let first_stream = Some(probe_agent((Ipv4Addr::LOCALHOST, PORT).into()).await?);
-    Some(TcpTransport { address, first_stream })
+    let stream = probe_agent((Ipv4Addr::LOCALHOST, PORT).into()).await?;
+    Some(TcpTransport::with_stream(address, stream))
 }
 
 pub(super) struct EmbeddedAgent(Service);

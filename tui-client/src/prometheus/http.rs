@@ -67,8 +67,9 @@ impl HttpClient {
     ) -> Result<Bytes, Failure> {
         let result = timeout(RESPONSE_TIMEOUT, self.try_post(endpoint, form)).await;
         let answer = result.unwrap_or_else(|_| Err(Failure::new("timed out")));
-        if answer.is_err() {
-            self.sender = None;
+        match answer {
+            Ok(_) => self.connector.keep_address(),
+            Err(_) => self.sender = None,
         }
         answer
     }
