@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import addresses_side_by_side
 import blocked_terminal
 import columns_match_the_system
 import devices_count_once
@@ -36,6 +37,7 @@ def main() -> int:
         columns_match_the_system,
         limits_of_a_container,
         labplot_connections,
+        addresses_side_by_side,
         blocked_terminal,
         ssh_transport,
         runs_as_a_service,
