@@ -325,15 +325,15 @@ mod tests {
         let lender = link.lender.clone();
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
         tokio::spawn(link.run(sender));
-        lender.lend(false).await;
+        lender.lend(TerminalAccess::Lent { echo: false }).await;
         assert_eq!(events.recv().await, Some(Event::Connecting));
         assert!(matches!(events.recv().await, Some(Event::Disconnected { .. })));
         // The listener is up now: a loan does not wait for the backoff.
         let _listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        lender.lend(false).await;
+        lender.lend(TerminalAccess::Lent { echo: false }).await;
         assert_eq!(events.recv().await, Some(Event::Connecting));
         assert_eq!(events.recv().await, Some(Event::Connected));
         // A connected link returns a loan at once.
-        lender.lend(false).await;
+        lender.lend(TerminalAccess::Lent { echo: false }).await;
     }
 }

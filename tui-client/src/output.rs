@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use loadline_protocol::{Column, Note};
+use loadline_protocol::{Column, DurationText, Note};
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep_until};
 
@@ -82,6 +82,8 @@ pub struct Job {
     pub sources: Vec<String>,
     /// Time zone of the table.
     pub zone: Zone,
+    /// Requested interval; the rows of a server may be that far apart.
+    pub interval: Option<Duration>,
     /// Columns of all runs of the recordings among the sources, for the CSV header.
     pub recorded_columns: Vec<Column>,
 }
@@ -100,6 +102,16 @@ pub struct Summary {
 /// Maximum wait for the columns of all sources: 1 s. The CSV header is written once, so it lacks
 /// columns that arrive later.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Time for the first row or header of a server: 30 s, as for ssh. A script does not hang on a server that accepts
+/// connections and is silent.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same in requested intervals, if that is longer.
+const ANSWER_INTERVALS: f64 = 2.5;
+
+/// Longest interval that counts there: a day, the longest one of an agent is an hour.
+const ANSWER_INTERVAL_MAX: Duration = Duration::from_hours(24);
 
 /// Maximum number of events received at once.
 const BATCH_MAX: usize = 64;
@@ -137,6 +149,9 @@ pub async fn run(
             },
             // `async` creates the timer only if the branch is enabled.
             () = async { sleep_until(begin_at).await }, if writer.can_begin() => writer.begin(),
+            source = writer.next_silent(), if !is_complete => {
+                result = writer.observe_silence(source).map(|text| progress.message(&text));
+            }
             written = queue.write(), if !queue.is_empty() => match written {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
                 written => written.context("cannot write to standard output")?,
@@ -209,7 +224,11 @@ impl OutputWriter<'_> {
         let name = &self.job.sources[source];
         let status = &mut self.sources[source];
         match event {
-            Event::Connected => status.connection = ConnectionStatus::Up,
+            Event::Connected => {
+                status.connection = ConnectionStatus::Up;
+                status.connected_at.get_or_insert_with(Instant::now);
+            }
+            Event::Stream(_) => status.has_answered = true,
             Event::Disconnected { reason, retry_at: None, .. } => {
                 // Only the screen can let a person log in again.
                 return self.observe_end(source, reason.as_str(), true);
@@ -234,6 +253,41 @@ impl OutputWriter<'_> {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Waits for a source that sends no row and no header, over all of its connections; never resolves if all
+    /// sources have sent one. Cancel safe.
+    async fn next_silent(&self) -> usize {
+        let silent_since = |(at, status): (usize, &SourceStatus)| {
+            Some((status.connected_at.filter(|_| !status.has_answered)?, at))
+        };
+        let silent = self.sources.iter().enumerate().filter_map(silent_since);
+        let Some((since, source)) = silent.min() else { return std::future::pending().await };
+        sleep_until(since + self.answer_timeout()).await;
+        source
+    }
+
+    fn answer_timeout(&self) -> Duration {
+        let intervals = self.job.interval.unwrap_or_default().min(ANSWER_INTERVAL_MAX);
+        ANSWER_TIMEOUT.max(intervals.mul_f64(ANSWER_INTERVALS))
+    }
+
+    /// Gives up a silent source. Returns the message about it. Fails if no source is left.
+    fn observe_silence(&mut self, source: usize) -> anyhow::Result<String> {
+        self.sources[source].has_answered = true;
+        self.sources[source].connection = ConnectionStatus::Failed;
+        let what = format!(
+            "{}: no row within {}; check the port, or give --interval if its rows are further apart",
+            self.job.sources[source],
+            DurationText(self.answer_timeout())
+        );
+        let is_over = |status: &SourceStatus| {
+            matches!(status.connection, ConnectionStatus::Failed | ConnectionStatus::Ended)
+        };
+        if self.sources.iter().all(is_over) {
+            bail!(what);
+        }
+        Ok(what)
     }
 
     /// Ends a source. Returns the message about a failure. Fails if no other source is left.

@@ -10,6 +10,7 @@ use loadline_protocol::sanitize;
 use thiserror::Error;
 
 pub use prometheus::{Prometheus, Secret};
+pub(crate) use prometheus::SECRET_VARIABLES;
 
 /// Default port of an agent.
 pub(crate) const PORT: u16 = 1027;

@@ -172,7 +172,7 @@ impl Connector {
         match terminal {
             _ if !self.may_prompt() => CONNECT_TIMEOUT,
             TerminalAccess::Lent { .. } => Duration::MAX,
-            TerminalAccess::Taken => SSH_CONNECT_TIMEOUT,
+            TerminalAccess::Taken | TerminalAccess::Missing => SSH_CONNECT_TIMEOUT,
         }
     }
 
@@ -190,6 +190,10 @@ impl Connector {
         match &self.transport {
             Transport::Tcp(tcp) => tcp.timeout_error(limit),
             Transport::Tls(tls) => tls.tcp.timeout_error(limit),
+            Transport::Ssh(_) => io::Error::other(format!(
+                "ssh sent no row within {} s; run the same ssh by hand",
+                limit.as_secs()
+            )),
             _ => io::ErrorKind::TimedOut.into(),
         }
     }

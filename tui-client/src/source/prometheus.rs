@@ -19,6 +19,10 @@ const STEP_MIN: Duration = Duration::from_millis(200);
 /// Size limit of an expression: longer than any typed one, short enough for a query.
 const REGEX_BYTES_MAX: usize = 1024;
 
+/// Environment variables with secrets: the password of a user, and the token for servers without a user. No child
+/// process gets them.
+pub(crate) const SECRET_VARIABLES: [&str; 2] = ["LOADLINE_PROM_PASSWORD", "LOADLINE_PROM_TOKEN"];
+
 /// Parsed `prom+http://HOST[:PORT]/[PREFIX]?instance=REGEX`.
 ///
 /// **Invariant:** the host is a valid name; prefix and expressions contain no control characters.
