@@ -338,8 +338,8 @@ def an_ssh_that_never_answers_ends_with_its_children(programs):
         for host, *options in [
             ("silent", "-o", "csv"),
             ("silent", "--check"),
-            ("web-1", "-o", "json", "--agent-command", "sleep 300; :"),
-            ("web-1", "--check", "--agent-command", "sleep 300; :"),
+            ("web-1", "-o", "json", "--agent-command", "sleep 60; :"),
+            ("web-1", "--check", "--agent-command", "sleep 60; :"),
         ]:
             clients.append(stack.enter_context(subprocess.Popen(
                 server.command(host, *options), stdin=subprocess.DEVNULL, text=True,

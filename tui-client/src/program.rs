@@ -25,6 +25,7 @@ use crate::link::{
 };
 use crate::output::{self, Job, OutputFormat, ProgressLine};
 use crate::prometheus::{Fleet, Secrets};
+use crate::redact::redact;
 use crate::run::{self, LinkHandle, TerminalScreen};
 use crate::source::{SECRET_VARIABLES, Secret, Source};
 use crate::theme::Theme;
@@ -70,12 +71,12 @@ pub fn run_program() -> ExitCode {
 
 /// Writes the error that ends the program to standard error.
 fn print_error(message: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", error_text(message));
+    let _ = writeln!(std::io::stderr(), "{}", error_text(&redact(message)));
 }
 
 /// Writes a warning to standard error; the program continues.
 fn print_warning(message: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", warning_text(message));
+    let _ = writeln!(std::io::stderr(), "{}", warning_text(&redact(message)));
 }
 
 /// Says that ssh has not answered yet, on a line of its own: ssh may have asked for a password.

@@ -9,8 +9,9 @@ use std::str::FromStr;
 use loadline_protocol::sanitize;
 use thiserror::Error;
 
-pub use prometheus::{Prometheus, Secret};
+use crate::redact::redact_address;
 pub(crate) use prometheus::SECRET_VARIABLES;
+pub use prometheus::{Prometheus, Secret};
 
 /// Default port of an agent.
 pub(crate) const PORT: u16 = 1027;
@@ -76,7 +77,7 @@ impl FromStr for Source {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Source, SourceError> {
-        let shown = &*sanitize(text);
+        let shown = &*redact_address(&sanitize(text));
         if let Some(address) = text.strip_prefix("tcp://") {
             return parse_url_address(address, shown).map(Source::Tcp);
         }
@@ -85,7 +86,8 @@ impl FromStr for Source {
         }
         for (scheme, is_tls) in [("prom+http://", false), ("prom+https://", true)] {
             if let Some(address) = text.strip_prefix(scheme) {
-                return Prometheus::parse(address, is_tls).map(|it| Source::Prometheus(it.into()));
+                return Prometheus::parse(address, is_tls, shown)
+                    .map(|it| Source::Prometheus(it.into()));
             }
         }
         if text.starts_with("http://") || text.starts_with("https://") {
@@ -197,6 +199,10 @@ fn parse_destination(name: &str, port: Option<u16>, shown: &str) -> Result<Sourc
     let (user, host) = split_user(name);
     if !is_name(host) || !user.is_none_or(is_name) {
         return Err(invalid_destination(shown));
+    }
+    if user.is_some_and(|user| user.contains(':')) {
+        let message = format!("ssh takes no password, as in {shown:?}; remove it, ssh asks for it");
+        return Err(SourceError(message));
     }
     Ok(Source::Ssh(Destination { user: user.map(str::to_owned), host: host.to_owned(), port }))
 }

@@ -12,6 +12,7 @@ mod login_text;
 mod process;
 mod stderr;
 
+use std::fmt;
 use std::io::{self, Cursor};
 use std::process::Stdio;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use tokio::time::timeout;
 use super::logins::{Login, LoginError};
 use super::reasoned::ReasonedReader;
 use super::terminal::TerminalAccess;
+use crate::redact::redact;
 use crate::source::Destination;
 use agent_failure::file_probe;
 use exit::SshExit;
@@ -52,7 +54,7 @@ const DEFAULT_OPTIONS: [(&str, &str, &str); 2] = [
 ];
 
 /// Commands to run on both sides.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SshCommand {
     /// Local program, and its options.
     pub(crate) program: String,
@@ -65,6 +67,13 @@ impl Default for SshCommand {
     fn default() -> SshCommand {
         let (program, agent_command) = ("ssh".to_owned(), "loadline-agent".to_owned());
         SshCommand { program, options: Vec::new(), agent_command }
+    }
+}
+
+impl fmt::Debug for SshCommand {
+    /// Writes the program only: options may have secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SshCommand({})", self.program)
     }
 }
 
@@ -243,7 +252,7 @@ async fn wait_for_exit(mut ssh: SshProcess, stderr: StderrReader, text: &str) ->
 fn login_error(exit: &SshExit, agent_failure: Option<String>, destination: &str) -> io::Error {
     let login = if agent_failure.is_some() { Login::Accepted } else { exit.login() };
     let reason = agent_failure.unwrap_or_else(|| exit.reason());
-    let reason = reason.strip_prefix(&format!("{destination}: ")).unwrap_or(&reason).to_owned();
+    let reason = redact(reason.strip_prefix(&format!("{destination}: ")).unwrap_or(&reason));
     io::Error::other(LoginError { reason, login })
 }
 

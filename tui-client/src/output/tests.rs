@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{Header, SafeText, Schema, Seq, Stamp, Time};
+use loadline_protocol::{DurationText, Header, SafeText, Schema, Seq, Stamp, Time};
 use tokio::sync::mpsc;
 
 use super::*;

@@ -31,7 +31,8 @@ pub(crate) async fn lend_plain_terminal(
 
 /// Returns whether a person can answer prompts: a standard stream is a terminal, and it controls this process.
 pub(crate) fn has_terminal() -> bool {
-    let is_open = io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
+    let is_open =
+        io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
     is_open && File::open("/dev/tty").is_ok()
 }
 

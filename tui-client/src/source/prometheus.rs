@@ -65,13 +65,27 @@ impl fmt::Debug for Secret {
 }
 
 impl Prometheus {
-    /// Parses the part after `prom+http://` or `prom+https://`.
-    pub(super) fn parse(address: &str, is_tls: bool) -> Result<Prometheus, SourceError> {
+    /// Parses the part after `prom+http://` or `prom+https://`. Errors contain `shown`.
+    pub(super) fn parse(
+        address: &str,
+        is_tls: bool,
+        shown: &str,
+    ) -> Result<Prometheus, SourceError> {
         let (location, query) = address.split_once('?').unwrap_or((address, ""));
         let (authority, prefix) = location.split_at(location.find('/').unwrap_or(location.len()));
         let (userinfo, authority) = split_user(authority);
         let default_port = if is_tls { TLS_PORT } else { PORT };
-        let address = parse_address(authority, default_port, &sanitize(authority))?;
+        if prefix.contains('@') || query.split('=').next().is_some_and(|key| key.contains('@')) {
+            let message = format!(
+                "an @ in the path of {shown:?}; percent-encode / and ? of a password, or set {}",
+                SECRET_VARIABLES[0]
+            );
+            return Err(SourceError(message));
+        }
+        // A part of a password may look like a port.
+        let is_complete = userinfo.is_some() || !location.contains('@') && !query.contains('@');
+        let shown = if is_complete { &*sanitize(authority) } else { shown };
+        let address = parse_address(authority, default_port, shown)?;
         let userinfo = userinfo.unwrap_or("");
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
         let given = |text: &str| (!text.is_empty()).then(|| decode(text));

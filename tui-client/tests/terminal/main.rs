@@ -16,6 +16,7 @@ mod pictures;
 mod program;
 mod prometheus;
 mod pty;
+mod secrets;
 mod several;
 mod sizes;
 mod ssh;

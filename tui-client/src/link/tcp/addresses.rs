@@ -68,7 +68,8 @@ impl Addresses {
     /// Returns the address to try next: the one that worked last, then both families in turn, IPv6 first,
     /// and addresses that failed last.
     pub(super) fn next(&self) -> Option<SocketAddr> {
-        let is_tried = |address: &&SocketAddr| self.attempts.iter().any(|it| it.address == **address);
+        let is_tried =
+            |address: &&SocketAddr| self.attempts.iter().any(|it| it.address == **address);
         let last_is_ipv6 = self.attempts.last().map(|attempt| attempt.address.is_ipv6());
         let untried = self.found.iter().filter(|address| !is_tried(address));
         let rank = |address: &&SocketAddr| {
