@@ -184,7 +184,8 @@ async fn collect_output_as(
     }
     let events = Events::new(links);
     let (bounds, zone) = (TimeBounds::default(), Zone::Fixed(0));
-    let job = Job { format, count, bounds, sources, zone, recorded_columns: Vec::new() };
+    let job =
+        Job { format, count, bounds, sources, zone, interval: None, recorded_columns: Vec::new() };
     let mut messages = Vec::new();
     let mut text = Vec::new();
     let report = |line: &str| messages.push(line.to_owned());

@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import addresses_side_by_side
 import agents_of_other_users
 import blocked_terminal
 import columns_match_the_system
@@ -41,6 +42,7 @@ def main() -> int:
         limits_of_a_container,
         labplot_connections,
         places_for_all,
+        addresses_side_by_side,
         blocked_terminal,
         agents_of_other_users,
         recording_on_bad_disks,

@@ -22,6 +22,9 @@ from terminal import screen
 # Time limit in seconds for the end of an agent whose client is gone.
 AGENT_END_TIMEOUT = 2.0
 
+# Time limit in seconds for the first row over ssh without a terminal.
+SILENCE_TIMEOUT = 30.0
+
 PASSPHRASE = "open sesame"
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -91,6 +94,7 @@ class SshServer:
                 host("other-key", key="other"),
                 host("unknown-host-key", known="nobody-known"),
                 host("closed-port", port=self.unused_port),
+                host("silent", more="ProxyCommand sleep 300 <&- & sleep 300\n ConnectTimeout 300"),
                 host("locked", key="locked"),
                 host("through-locked-jump-host", more="ProxyJump locked"),
                 # Ignores the user's configuration and key agent.
@@ -326,6 +330,43 @@ def a_host_that_only_ssh_knows_gets_a_hint(programs):
         assert result.stderr.endswith("\nhint: use ssh://closed-port\n"), result.stderr
 
 
+def an_ssh_that_never_answers_ends_with_its_children(programs):
+    """Without a terminal, as in a cron job. In a terminal, a person may be typing: a message says what it waits for."""
+    times = []
+    with ssh_server(programs) as server, contextlib.ExitStack() as stack:
+        clients = []
+        for host, *options in [
+            ("silent", "-o", "csv"),
+            ("silent", "--check"),
+            ("web-1", "-o", "json", "--agent-command", "sleep 60; :"),
+            ("web-1", "--check", "--agent-command", "sleep 60; :"),
+        ]:
+            clients.append(stack.enter_context(subprocess.Popen(
+                server.command(host, *options), stdin=subprocess.DEVNULL, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            )))
+            stack.callback(clients[-1].kill)
+        terminal = stack.enter_context(screen(*server.command("silent", "-o", "csv")))
+        begin, children = time.monotonic(), set()
+        while any(client.poll() is None for client in clients):
+            assert time.monotonic() - begin < SILENCE_TIMEOUT + DEADLINE, "a client does not end"
+            for client in clients:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    children.update(psutil.Process(client.pid).children(recursive=True))
+            time.sleep(0.2)
+        for client in clients:
+            out, errors = client.communicate()
+            assert client.returncode == 1 and out == "", f"{client.args}: {client.returncode}, {out}"
+            assert is_error(errors), errors
+            times.append(errors.splitlines()[0].removeprefix("error: "))
+        assert len(children) >= 6, children
+        left = [child for child in children if child.is_running() and child.status() != "zombie"]
+        assert not left, f"left behind: {left}"
+        terminal.wait_for("ssh has sent no row yet", "hint: answer its question, or press Ctrl-C")
+        assert os.waitpid(terminal.process, os.WNOHANG) == (0, 0), "a client in a terminal has ended"
+    return f"{time.monotonic() - begin:.0f} s, {times[-1]}"
+
+
 def enter_passphrase(server: SshServer, host: str):
     with screen(*server.command(host)) as terminal:
         terminal.wait_for("Enter passphrase for key")
@@ -361,4 +402,5 @@ CHECKS = [
     each_output_ends_with_the_sentence_of_a_forced_command,
     a_login_that_asks_is_attempted_three_times_and_waits_for_a_key,
     a_host_that_only_ssh_knows_gets_a_hint,
+    an_ssh_that_never_answers_ends_with_its_children,
 ]

@@ -4,8 +4,10 @@ mod args;
 mod conflicts;
 mod layers;
 mod manual;
+mod time_zone;
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -26,7 +28,8 @@ use crate::time_spec::TimeBounds;
 pub(crate) use args::Args;
 use args::WINDOW_MIN;
 use conflicts::{check_mode, check_settings, variable_warnings};
-use layers::{CommandLine, redact_password, repeated_column};
+use layers::{CommandLine, repeated_column};
+use time_zone::zone_warning;
 
 /// Time window of the charts if only `--to` is given.
 const DEFAULT_WINDOW: Duration = Duration::from_mins(5);
@@ -41,7 +44,7 @@ const CONNECT_MARGIN: Duration = Duration::from_mins(1);
 /// Default time span of samples in memory.
 const DEFAULT_RETENTION: Duration = Duration::from_hours(24);
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct CliSettings {
     /// Distinct sources, at least one.
     pub(crate) sources: Vec<SourceSpec>,
@@ -70,6 +73,13 @@ pub(crate) struct SourceSpec {
     pub(crate) tls: TlsClientFiles,
     /// Name or group in the configuration, to suggest if the host is unknown.
     pub(crate) suggestion: Option<String>,
+}
+
+impl fmt::Debug for CliSettings {
+    /// Writes the sources only: options may have secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CliSettings").field("sources", &self.sources).finish_non_exhaustive()
+    }
 }
 
 impl CliSettings {
@@ -153,7 +163,8 @@ pub(crate) fn parse() -> Result<CliSettings, EarlyExit> {
     };
     let mut settings = read(&line, terminals, Config::load)?;
     let variables = std::env::vars_os().map(|(name, _)| name);
-    settings.warnings.splice(0..0, variable_warnings(variables));
+    let zone = std::env::var_os("TZ").and_then(|tz| zone_warning(&tz.to_string_lossy()));
+    settings.warnings.splice(0..0, variable_warnings(variables).into_iter().chain(zone));
     Ok(settings)
 }
 
@@ -272,8 +283,7 @@ fn source_specs(
     config: &Config,
     args: &Args,
 ) -> Result<Vec<SourceSpec>, EarlyExit> {
-    let hidden = |why: String| EarlyExit::Error(redact_password(&why));
-    let sources = resolve_sources(args, &config.sources).map_err(hidden)?;
+    let sources = resolve_sources(args, &config.sources).map_err(EarlyExit::Error)?;
     let chosen =
         sources.into_iter().map(|ResolvedSource { name, source, settings, suggestion }| {
             let all = config.options.iter().chain(&settings);

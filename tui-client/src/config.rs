@@ -1,9 +1,9 @@
 //! Configuration file: read once, at the start, and never written.
 //!
 //! ```text
-//!  text       text of the file, and errors with its line, a caret and a hint
 //!  values     tables, strings and numbers with their positions in the file
 //!  options    defaults for options, in command-line syntax; `cli` parses them
+//!  text       text of the file, and errors with its line, a caret and a hint
 //!  sources    names of sources and groups
 //!  ui         colours, keys and thresholds
 //!  defaults   a file with all defaults, for `--print-config`
@@ -104,8 +104,7 @@ impl Config {
         let mut config = Config::default();
         for section in entries(sections) {
             let name = section.name();
-            let is_option = options::OPTIONS.iter().any(|option| option.name == name);
-            if is_option && section.value.get_ref().as_table().is_none() {
+            if options::is_option(name) && section.value.get_ref().as_table().is_none() {
                 let message =
                     format!("option {name} is outside of a section; write it under [options]");
                 return Err(error_at(section.key.span(), message));

@@ -3,6 +3,7 @@
 //! The modules in the order of the data flow; a module imports only from modules above it.
 //!
 //! ```text
+//!  redact      secrets removed from texts for people
 //!  source      parsed SOURCE arguments
 //!  zone        local time
 //!  import      tables of other programs: dialect, times, units
@@ -55,6 +56,7 @@ pub mod link;
 pub mod output;
 mod program;
 pub mod prometheus;
+mod redact;
 pub mod run;
 mod scope;
 pub mod source;

@@ -146,6 +146,7 @@ impl Link {
                     let end = self.read_connection(stream, started.elapsed(), events).await;
                     if *self.reader.resume_state() != before {
                         backoff = None;
+                        self.connector.keep_address();
                     }
                     (end, Retry::Backoff)
                 }
@@ -179,10 +180,7 @@ impl Link {
                 // Handle a pending loan first, so that no attempt is started and then restarted.
                 biased;
                 Some(lent) = self.loans.recv() => loan = Some(lent),
-                made = timeout(
-                    self.connector.connect_timeout(terminal),
-                    self.connector.connect(terminal),
-                ) => return (terminal, made.map_err(io::Error::from).flatten()),
+                made = self.connector.connect(terminal) => return (terminal, made),
             }
         }
     }
@@ -348,15 +346,15 @@ mod tests {
         let lender = link.lender.clone();
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
         tokio::spawn(link.run(sender));
-        lender.lend(false).await;
+        lender.lend(TerminalAccess::Lent { echo: false }).await;
         assert_eq!(events.recv().await, Some(Event::Connecting));
         assert!(matches!(events.recv().await, Some(Event::Disconnected { .. })));
         // The listener is up now: a loan does not wait for the backoff.
         let _listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        lender.lend(false).await;
+        lender.lend(TerminalAccess::Lent { echo: false }).await;
         assert_eq!(events.recv().await, Some(Event::Connecting));
         assert_eq!(events.recv().await, Some(Event::Connected));
         // A connected link returns a loan at once.
-        lender.lend(false).await;
+        lender.lend(TerminalAccess::Lent { echo: false }).await;
     }
 }

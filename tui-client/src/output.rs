@@ -7,6 +7,7 @@ mod json;
 mod output_queue;
 mod progress;
 mod raw;
+mod silence;
 mod source_status;
 mod table;
 
@@ -82,6 +83,8 @@ pub struct Job {
     pub sources: Vec<String>,
     /// Time zone of the table.
     pub zone: Zone,
+    /// Requested interval; the rows of a server may be that far apart.
+    pub interval: Option<Duration>,
     /// Columns of all runs of the recordings among the sources, for the CSV header.
     pub recorded_columns: Vec<Column>,
 }
@@ -137,6 +140,9 @@ pub async fn run(
             },
             // `async` creates the timer only if the branch is enabled.
             () = async { sleep_until(begin_at).await }, if writer.can_begin() => writer.begin(),
+            source = writer.next_silent(), if !is_complete => {
+                result = writer.observe_silence(source).map(|text| progress.message(&text));
+            }
             written = queue.write(), if !queue.is_empty() => match written {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
                 written => written.context("cannot write to standard output")?,
@@ -209,7 +215,11 @@ impl OutputWriter<'_> {
         let name = &self.job.sources[source];
         let status = &mut self.sources[source];
         match event {
-            Event::Connected => status.connection = ConnectionStatus::Up,
+            Event::Connected => {
+                status.connection = ConnectionStatus::Up;
+                status.connected_at.get_or_insert_with(Instant::now);
+            }
+            Event::Stream(_) => status.has_answered = true,
             Event::Disconnected { reason, retry_at: None, .. } => {
                 // Only the screen can let a person log in again.
                 return self.observe_end(source, reason.as_str(), true);

@@ -20,13 +20,14 @@ use crate::config::SOURCES_MAX;
 use crate::event::Event;
 use crate::import::ImportOptions;
 use crate::link::{
-    Connector, Events, FileRecorder, Link, LinkOptions, ReadOptions, Recorder, TlsClient,
-    TlsClientFiles, TypedRequest, events_max,
+    Connector, Events, FileRecorder, Link, LinkOptions, ReadOptions, Recorder, TerminalAccess,
+    TlsClient, TlsClientFiles, TypedRequest, events_max,
 };
 use crate::output::{self, Job, OutputFormat, ProgressLine};
 use crate::prometheus::{Fleet, Secrets};
+use crate::redact::redact;
 use crate::run::{self, LinkHandle, TerminalScreen};
-use crate::source::{Secret, Source};
+use crate::source::{SECRET_VARIABLES, Secret, Source};
 use crate::theme::Theme;
 use crate::time_spec::TimeBounds;
 use crate::watched::Watched;
@@ -70,12 +71,19 @@ pub fn run_program() -> ExitCode {
 
 /// Writes the error that ends the program to standard error.
 fn print_error(message: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", error_text(message));
+    let _ = writeln!(std::io::stderr(), "{}", error_text(&redact(message)));
 }
 
 /// Writes a warning to standard error; the program continues.
 fn print_warning(message: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", warning_text(message));
+    let _ = writeln!(std::io::stderr(), "{}", warning_text(&redact(message)));
+}
+
+/// Says that ssh has not answered yet, on a line of its own: ssh may have asked for a password.
+fn print_ssh_notice(name: &str) {
+    let waiting = format!("{name}: ssh has sent no row yet; answer its question, or press Ctrl-C");
+    let _ = writeln!(std::io::stderr());
+    print_warning(&waiting);
 }
 
 /// Opened sources. Their links run as tasks.
@@ -136,6 +144,7 @@ async fn run_output(
             bounds,
             sources: names,
             zone: Zone::Local,
+            interval: settings.args.interval,
             recorded_columns,
         };
         write(job, events, stop).await
@@ -153,6 +162,8 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
     let mut opened =
         Opened { bounds, recorded_columns, watched, events, handles, warnings, recording };
     let mut last: Option<&SourceSpec> = None;
+    // First attempts of sources that may prompt, where nobody can answer: side by side.
+    let mut attempts = Vec::new();
     for (chosen, mut connector) in sources {
         connector.check_local_input().with_context(|| format!("cannot open {connector}"))?;
         // A Prometheus source has many machines, each with its own name.
@@ -180,14 +191,23 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         options.read_options.typed_request = is_first.then_some(request);
         let link = Link::new(connector, options, Clock::system());
         let (ask, lender) = (link.interval_sender.clone(), link.lender.clone());
+        let unattended = (watched.may_prompt && !run::has_terminal()).then(|| {
+            let lender = lender.clone();
+            tokio::spawn(async move { lender.lend(TerminalAccess::Missing).await })
+        });
         tokio::spawn(link.run(sender));
-        if watched.may_prompt {
+        if unattended.is_none() && watched.may_prompt {
             // The terminal is still plain, so ssh can prompt. Without a screen, a failure is one line.
-            run::lend_plain_terminal(&lender, settings.format == OutputFormat::Tui).await;
+            let echo = settings.format == OutputFormat::Tui;
+            run::lend_plain_terminal(&lender, echo, || print_ssh_notice(&name)).await;
         }
+        attempts.extend(unattended);
         opened.watched.push(watched);
         opened.events.push(events);
         opened.handles.push((ask, lender));
+    }
+    for attempt in attempts {
+        attempt.await?;
     }
     Ok(opened)
 }
@@ -201,10 +221,8 @@ async fn open_sources(
     // One for all sources with the same certificate files.
     let mut tls_clients: HashMap<&TlsClientFiles, TlsClient> = HashMap::new();
     let secret = |name| std::env::var(name).ok().filter(|it| !it.is_empty()).map(Secret::new);
-    let secrets = Secrets {
-        password: secret("LOADLINE_PROM_PASSWORD"),
-        token: secret("LOADLINE_PROM_TOKEN"),
-    };
+    let [password, token] = SECRET_VARIABLES.map(secret);
+    let secrets = Secrets { password, token };
     let mut sources: Vec<(&SourceSpec, Connector)> = Vec::new();
     for (index, chosen) in settings.sources.iter().enumerate() {
         let tls =

@@ -125,7 +125,7 @@ async fn find_keys(
     scope: &Scope,
 ) -> Result<(Identity, BTreeSet<InstanceKey>), Failure> {
     let bytes = client.post("query", &[("query", &scope.labels()), hub::NO_LATENCY_OFFSET]).await?;
-    let series = response::parse(&bytes)?;
+    let series = client.parse(&bytes)?;
     let labels: Vec<&Labels> = series.iter().map(|series| &series.metric).collect();
     let identity = Identity::of(&labels);
     let keys = labels.into_iter().map(|labels| identity.key(labels)).collect();
@@ -137,7 +137,7 @@ async fn find_columns(client: &mut HttpClient, found: &mut FoundInstances) -> Re
     let query = found.scope.presence();
     let bytes = client.post("query", &[("query", &query), hub::NO_LATENCY_OFFSET]).await?;
     let mut known: BTreeMap<InstanceKey, BTreeSet<String>> = BTreeMap::new();
-    for series in response::parse(&bytes)? {
+    for series in client.parse(&bytes)? {
         let key = found.identity.key(&series.metric);
         let Some(instance) = found.instances.get_mut(&key) else { continue };
         match series.metric.column() {
@@ -160,7 +160,7 @@ async fn find_scrape_intervals(
     found: &mut FoundInstances,
 ) -> Result<(), Failure> {
     let bytes = client.post("query", &[("query", &found.scope.recent_samples())]).await?;
-    for series in response::parse(&bytes)? {
+    for series in client.parse(&bytes)? {
         if let Some(it) = found.instances.get_mut(&found.identity.key(&series.metric)) {
             let times: Vec<Time> = series.points().map(|(time, _)| time).collect();
             it.scrape_interval = scrape_interval(&times).unwrap_or(it.scrape_interval);

@@ -27,7 +27,7 @@ use crate::app::{App, Flow, Message};
 use crate::event::Event;
 use crate::link::{Events, TerminalLender};
 pub use screen::{TerminalScreen, exit_on_panic};
-pub(crate) use terminal_modes::lend_plain_terminal;
+pub(crate) use terminal_modes::{has_terminal, lend_plain_terminal};
 use terminal_size::terminal_size;
 
 /// Shortest time between frames: 33 ms, at most 30 frames a second.
@@ -261,7 +261,8 @@ async fn lend_terminal(
     // The old stream's thread would read input meant for the link's program.
     inputs.keys = EventStream::new();
     TerminalScreen::leave();
-    let mut attempt = pin!(terminal_modes::lend_plain_terminal(lender, true));
+    // A person asked for the attempt, sees the messages of ssh, and can end it by Ctrl-C.
+    let mut attempt = pin!(lend_plain_terminal(lender, true, || {}));
     loop {
         tokio::select! {
             () = &mut attempt => return screen.enter().map(ControlFlow::Continue),

@@ -10,6 +10,8 @@ pub(crate) use loadline_common::AGENT_PORT as PORT;
 use loadline_protocol::sanitize;
 use thiserror::Error;
 
+use crate::redact::redact_address;
+pub(crate) use prometheus::SECRET_VARIABLES;
 pub use prometheus::{Prometheus, Secret};
 
 /// Origin of samples.
@@ -73,7 +75,7 @@ impl FromStr for Source {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Source, SourceError> {
-        let shown = &*sanitize(text);
+        let shown = &*redact_address(&sanitize(text));
         if let Some(address) = text.strip_prefix("tcp://") {
             return parse_url_address(address, shown).map(Source::Tcp);
         }
@@ -82,7 +84,8 @@ impl FromStr for Source {
         }
         for (scheme, is_tls) in [("prom+http://", false), ("prom+https://", true)] {
             if let Some(address) = text.strip_prefix(scheme) {
-                return Prometheus::parse(address, is_tls).map(|it| Source::Prometheus(it.into()));
+                return Prometheus::parse(address, is_tls, shown)
+                    .map(|it| Source::Prometheus(it.into()));
             }
         }
         if text.starts_with("http://") || text.starts_with("https://") {
@@ -194,6 +197,10 @@ fn parse_destination(name: &str, port: Option<u16>, shown: &str) -> Result<Sourc
     let (user, host) = split_user(name);
     if !is_name(host) || !user.is_none_or(is_name) {
         return Err(invalid_destination(shown));
+    }
+    if user.is_some_and(|user| user.contains(':')) {
+        let message = format!("ssh takes no password, as in {shown:?}; remove it, ssh asks for it");
+        return Err(SourceError(message));
     }
     Ok(Source::Ssh(Destination { user: user.map(str::to_owned), host: host.to_owned(), port }))
 }

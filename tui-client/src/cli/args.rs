@@ -23,7 +23,7 @@ static VERSION: LazyLock<String> =
 /// Without SOURCE, loadline shows this machine: it connects to the agent of root, of the same user or of the
 /// service, or samples in its own process if none answers. Options can also be set in the environment, as in
 /// `LOADLINE_WINDOW=15m`, and most of them in a configuration file (see --print-config).
-#[derive(Debug, Clone, PartialEq, Parser)]
+#[derive(Clone, PartialEq, Parser)]
 #[command(
     name = "loadline",
     version,

@@ -11,17 +11,14 @@ use super::layers::CommandLine;
 use super::{CliSettings, OutputDevice, Terminals};
 use crate::output::OutputFormat;
 use crate::scope::{Mode, NoEffect, OPTION_SCOPES, OptionScope};
-use crate::source::Source;
+use crate::source::{SECRET_VARIABLES, Source};
 
 /// Prefix of the variables of loadline.
 const VARIABLE_PREFIX: &str = "LOADLINE_";
 
-/// Variables that are no options.
-const OTHER_VARIABLES: [&str; 2] = ["LOADLINE_PROM_PASSWORD", "LOADLINE_PROM_TOKEN"];
-
 /// Returns a warning for each unknown variable among `names`.
 pub(super) fn variable_warnings(names: impl Iterator<Item = OsString>) -> Vec<String> {
-    let others = AGENT_VARIABLES.into_iter().chain(OTHER_VARIABLES).map(str::to_owned);
+    let others = AGENT_VARIABLES.into_iter().chain(SECRET_VARIABLES).map(str::to_owned);
     let known: Vec<String> = variables_of(&Args::command()).chain(others).collect();
     unknown_variables(names, VARIABLE_PREFIX, &known)
 }

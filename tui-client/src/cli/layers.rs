@@ -6,15 +6,15 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser as _};
 use loadline_common::{usage_error, usage_or_variable_error};
-use loadline_protocol::History;
+use loadline_protocol::{History, sanitize};
 
 use super::EarlyExit;
 use super::args::Args;
 use crate::config::{Config, Setting};
 use crate::link::{TIME_OPTIONS, TypedRequest};
 use crate::output::OutputFormat;
+use crate::redact::{redact, redact_address};
 
-#[derive(Debug)]
 pub(super) struct CommandLine {
     line: Vec<OsString>,
     matches: ArgMatches,
@@ -26,7 +26,7 @@ impl CommandLine {
         let exit = |error: clap::Error| match early_exit(&error) {
             EarlyExit::Error(_) => {
                 let why = usage_or_variable_error(Args::command(), line, &error);
-                EarlyExit::Error(redact_password(&why))
+                EarlyExit::Error(without_typed_passwords(&why, line))
             }
             print @ EarlyExit::Print(_) => print,
         };
@@ -97,22 +97,21 @@ fn value_error(name: &str, error: &clap::Error) -> String {
 
 fn early_exit(error: &clap::Error) -> EarlyExit {
     if error.use_stderr() {
-        EarlyExit::Error(redact_password(&usage_error(error)))
+        EarlyExit::Error(redact(&usage_error(error)))
     } else {
         EarlyExit::Print(error.to_string())
     }
 }
 
-/// Removes the password of a Prometheus address from an error message.
-pub(super) fn redact_password(text: &str) -> String {
-    let hidden = || {
-        let address =
-            text.find("prom+http").and_then(|at| Some(at + text[at..].find("://")? + 3))?;
-        let from = address + text[address..].find(':')?;
-        let until = text.rfind('@').filter(|until| *until > from)?;
-        Some(format!("{}{}", &text[..from], &text[until..]))
-    };
-    hidden().unwrap_or_else(|| text.to_owned())
+/// Returns a usage error without the passwords in the words of the command line.
+fn without_typed_passwords(error: &str, line: &[OsString]) -> String {
+    let words = line.iter().map(|word| word.to_string_lossy());
+    let hidden = words.fold(error.to_owned(), |error, word| {
+        let value = word.split_once('=').map_or(&*word, |(_, value)| value);
+        let replaced = error.replace(&*sanitize(&word), &redact_address(&sanitize(&word)));
+        replaced.replace(&*sanitize(value), &redact_address(&sanitize(value)))
+    });
+    redact(&hidden)
 }
 
 /// Returns the error of a column that is given twice.

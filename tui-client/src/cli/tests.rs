@@ -118,6 +118,19 @@ fn ssh_is_a_program_with_options() {
 }
 
 #[test]
+fn debug_output_has_no_secrets() {
+    let line = "loadline prom+http://me:Hunter2@a/ me@b --agent-command TOKEN=Hunter2";
+    let shown = format!("{:?}", settings(line, false).unwrap());
+    assert!(
+        shown.contains("me") && !shown.contains("TOKEN=") && !shown.contains(":Hunter2"),
+        "{shown}"
+    );
+    let text = "[options]\nssh = \"sshpass -p Hunter2 ssh\"\n[groups]\na = [\"prom+http://me:Hunter2@a/\"]\n";
+    let config = Config::parse("c.toml".to_owned(), None, text.as_bytes()).unwrap();
+    assert!(!format!("{config:?}").contains("Hunter2"), "{config:?}");
+}
+
+#[test]
 fn a_wrong_command_line_is_explained_in_one_line() {
     for (line, part) in [
         ("loadline -o tui", "not a terminal"),

@@ -1,6 +1,7 @@
 //! Defaults for options, in command-line syntax.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -71,17 +72,29 @@ pub(super) const OPTIONS: &[KnownOption] = &[
     option("mouse", OptionKind::Switch(false), "true", true),
 ];
 
+/// Returns whether a word is the name of an option.
+pub(super) fn is_option(name: &str) -> bool {
+    OPTIONS.iter().any(|option| option.name == name)
+}
+
 /// Keys of a table in `[sources]`: the source, and its own options.
 pub(super) const SOURCE_OPTIONS: [&str; 7] =
     ["source", "columns", "agent-command", "ssh", "tls-ca", "tls-cert", "tls-key"];
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) option: &'static KnownOption,
     /// Byte range of the value in the file.
     pub(crate) span: Range<usize>,
     /// Value in command-line syntax; for a switch, whether its flag is given.
     pub(crate) value: OsString,
+}
+
+impl fmt::Debug for Setting {
+    /// Writes the name only: the value may have secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Setting({})", self.option.name)
+    }
 }
 
 pub(super) fn read(folder: Option<&Path>, table: &DeTable) -> Result<Vec<Setting>, ValueError> {

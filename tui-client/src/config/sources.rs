@@ -1,6 +1,7 @@
 //! Names of sources and groups.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 
 use loadline_common::nearest;
@@ -29,7 +30,7 @@ const SOURCE: &str = "a source in quotes, as in \"web-1:1027\", or a table, as i
 
 const MEMBERS: &str = "sources in brackets, as in [\"web-1\", \"@test\", \"tcp://10.0.0.7\"]";
 
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct SourceNames {
     named: BTreeMap<String, ResolvedSource>,
     groups: BTreeMap<String, Vec<Spanned<String>>>,
@@ -50,6 +51,13 @@ pub(crate) struct ResolvedSource {
 impl ResolvedSource {
     pub(crate) fn unnamed(source: Source) -> ResolvedSource {
         ResolvedSource { name: None, source, settings: Vec::new(), suggestion: None }
+    }
+}
+
+impl fmt::Debug for SourceNames {
+    /// Writes the names only: sources may have passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.named.keys().chain(self.groups.keys())).finish()
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use loadline_common::LocalAgent;
 use loadline_protocol::sanitize;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
 use super::embedded::EmbeddedAgent;
 use super::local::LocalInput;
@@ -173,15 +174,47 @@ impl Connector {
     }
 
     /// Returns the connect timeout; unlimited while ssh may prompt the user.
-    pub(super) fn connect_timeout(&self, terminal: TerminalAccess) -> Duration {
+    fn connect_timeout(&self, terminal: TerminalAccess) -> Duration {
         match terminal {
             _ if !self.may_prompt() => CONNECT_TIMEOUT,
             TerminalAccess::Lent { .. } => Duration::MAX,
-            TerminalAccess::Taken => SSH_CONNECT_TIMEOUT,
+            TerminalAccess::Taken | TerminalAccess::Missing => SSH_CONNECT_TIMEOUT,
         }
     }
 
+    /// Makes a connection within the connect timeout.
     pub(crate) async fn connect(
+        &mut self,
+        terminal: TerminalAccess,
+    ) -> io::Result<Box<dyn ByteStream>> {
+        let limit = self.connect_timeout(terminal);
+        let made = timeout(limit, self.connect_transport(terminal)).await;
+        made.unwrap_or_else(|_| Err(self.timeout_error(limit)))
+    }
+
+    fn timeout_error(&self, limit: Duration) -> io::Error {
+        match &self.transport {
+            Transport::Tcp(tcp) => tcp.timeout_error(limit),
+            Transport::Tls(tls) => tls.tcp.timeout_error(limit),
+            Transport::Ssh(_) => io::Error::other(format!(
+                "ssh sent no row within {} s; run the same ssh by hand",
+                limit.as_secs()
+            )),
+            _ => io::ErrorKind::TimedOut.into(),
+        }
+    }
+
+    /// Remembers the address of the current connection: the next connection tries it first. Called
+    /// if rows came from it.
+    pub(crate) fn keep_address(&mut self) {
+        match &mut self.transport {
+            Transport::Tcp(tcp) => tcp.keep_address(),
+            Transport::Tls(tls) => tls.tcp.keep_address(),
+            _ => {}
+        }
+    }
+
+    async fn connect_transport(
         &mut self,
         terminal: TerminalAccess,
     ) -> io::Result<Box<dyn ByteStream>> {

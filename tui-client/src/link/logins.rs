@@ -64,7 +64,7 @@ impl Logins {
     pub(super) fn succeed(&mut self, terminal: TerminalAccess) {
         self.denied = 0;
         self.later_failure = None;
-        self.works_unattended |= terminal == TerminalAccess::Taken;
+        self.works_unattended |= !terminal.has_person();
     }
 
     /// Records a failed attempt. Returns the end to report, and when to try again.
@@ -79,14 +79,14 @@ impl Logins {
             Login::Unknown => (end, Retry::Backoff),
             Login::Accepted => {
                 self.succeed(terminal);
-                let with_person = terminal != TerminalAccess::Taken;
+                let with_person = terminal.has_person();
                 self.later_failure = with_person.then(|| end.clone());
                 (end, Retry::Backoff)
             }
             // A key that was accepted before: the server may accept it again.
             Login::Denied { asks: false, .. } if self.works_unattended => (end, Retry::Backoff),
             Login::Denied { attempts, asks } => {
-                let is_final = asks && terminal != TerminalAccess::Taken;
+                let is_final = asks && terminal.has_person();
                 let attempts = if is_final { ATTEMPTS_MAX } else { attempts };
                 self.denied = self.denied.saturating_add(attempts);
                 match self.later_failure.clone() {

@@ -9,29 +9,36 @@
 mod agent_failure;
 mod exit;
 mod login_text;
+mod process;
 mod stderr;
 
+use std::fmt;
 use std::io::{self, Cursor};
 use std::process::Stdio;
 use std::time::Duration;
 
 use loadline_common::without_error_number;
 use tokio::io::{AsyncReadExt as _, Chain, Join};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::logins::{Login, LoginError};
 use super::reasoned::ReasonedReader;
 use super::terminal::TerminalAccess;
+use crate::redact::redact;
 use crate::source::Destination;
 use agent_failure::file_probe;
 use exit::SshExit;
 use login_text::{Greeting, read_greeting};
+use process::{SshProcess, command_without_secrets};
 use stderr::{Echo, StderrReader};
 
 /// Timeout of `ssh -G`, which prints the configuration: 2 s.
 const CONFIGURATION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Maximum size of that output: 64 KiB, ten times a usual one.
+const CONFIGURATION_MAX: u64 = 64 * 1024;
 
 /// Timeout of the second login that looks for the agent's file: 10 s.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,7 +54,7 @@ const DEFAULT_OPTIONS: [(&str, &str, &str); 2] = [
 ];
 
 /// Commands to run on both sides.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SshCommand {
     /// Local program, and its options.
     pub(crate) program: String,
@@ -60,6 +67,13 @@ impl Default for SshCommand {
     fn default() -> SshCommand {
         let (program, agent_command) = ("ssh".to_owned(), "loadline-agent".to_owned());
         SshCommand { program, options: Vec::new(), agent_command }
+    }
+}
+
+impl fmt::Debug for SshCommand {
+    /// Writes the program only: options may have secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SshCommand({})", self.program)
     }
 }
 
@@ -87,14 +101,17 @@ impl SshTransport {
     pub(super) async fn connect(&self, terminal: TerminalAccess) -> io::Result<SshStream> {
         let defaults = self.defaults.get_or_init(|| self.missing_defaults()).await;
         let agent = &self.command.agent_command;
-        let mut child =
+        let mut ssh =
             self.spawn(terminal, &self.arguments(terminal, defaults, agent_call(agent)))?;
+        let child = &mut ssh.child;
         let piped = "the standard streams of the child are pipes";
         let requests = child.stdin.take().expect(piped);
         let mut rows = child.stdout.take().expect(piped);
         let echo = match terminal {
             TerminalAccess::Taken => Echo::Nothing,
-            TerminalAccess::Lent { echo: false } => Echo::Warnings(self.destination.name()),
+            TerminalAccess::Missing | TerminalAccess::Lent { echo: false } => {
+                Echo::Warnings(self.destination.name())
+            }
             TerminalAccess::Lent { echo: true } => Echo::All,
         };
         let stderr = StderrReader::start(child.stderr.take().expect(piped), echo);
@@ -102,21 +119,19 @@ impl SshTransport {
             Greeting::Rows(first) => {
                 // Earlier output, such as a banner, explains no later error.
                 stderr.clear();
-                let agent = agent.clone();
+                let (agent, to) = (agent.clone(), self.destination.name());
                 let end = async move {
-                    let exit = wait_for_exit(child, stderr, "").await;
-                    Err(login_error(
-                        &exit,
-                        exit.agent_failure(&agent).map(|it| it.to_reason(&agent)),
-                    ))
+                    let exit = wait_for_exit(ssh, stderr, "").await;
+                    let failure = exit.agent_failure(&agent).map(|it| it.to_reason(&agent));
+                    Err(login_error(&exit, failure, &to))
                 };
                 let rows = ReasonedReader::new(Cursor::new(first).chain(rows), end);
                 Ok(tokio::io::join(rows, requests))
             }
             Greeting::Text(text) => {
-                let exit = wait_for_exit(child, stderr, &String::from_utf8_lossy(&text)).await;
+                let exit = wait_for_exit(ssh, stderr, &String::from_utf8_lossy(&text)).await;
                 let failure = self.explain_failure(&exit, defaults).await;
-                Err(login_error(&exit, failure))
+                Err(login_error(&exit, failure, &self.destination.name()))
             }
         }
     }
@@ -128,10 +143,7 @@ impl SshTransport {
         let failure = exit.agent_failure(agent)?;
         let probe = file_probe(agent).filter(|_| failure.needs_findings());
         let findings = match probe {
-            Some(probe) => {
-                let output = self.run_probe(defaults, probe);
-                timeout(PROBE_TIMEOUT, output).await.ok().and_then(Result::ok).unwrap_or_default()
-            }
+            Some(probe) => self.run_probe(defaults, probe).await.unwrap_or_default(),
             None => String::new(),
         };
         Some(failure.with_findings(&findings).to_reason(agent))
@@ -140,17 +152,13 @@ impl SshTransport {
     /// Runs a command on the server without prompts, and returns its output.
     async fn run_probe(&self, defaults: &[&str], command: String) -> io::Result<String> {
         let terminal = TerminalAccess::Taken;
-        let mut child = self.spawn(terminal, &self.arguments(terminal, defaults, command))?;
-        let mut output = Vec::new();
-        if let Some(stdout) = child.stdout.take() {
-            stdout.take(PROBE_MAX).read_to_end(&mut output).await?;
-        }
-        Ok(String::from_utf8_lossy(&output).into_owned())
+        let ssh = self.spawn(terminal, &self.arguments(terminal, defaults, command))?;
+        Ok(ssh.output(PROBE_MAX, PROBE_TIMEOUT).await)
     }
 
-    fn spawn(&self, terminal: TerminalAccess, arguments: &[String]) -> io::Result<Child> {
+    fn spawn(&self, terminal: TerminalAccess, arguments: &[String]) -> io::Result<SshProcess> {
         let SshCommand { program, options, .. } = &self.command;
-        let mut command = Command::new(program);
+        let mut command = command_without_secrets(program);
         if terminal == TerminalAccess::Taken {
             // The ssh of a jump host does not get our options. `SSH_ASKPASS` keeps its prompts off
             // the terminal.
@@ -162,16 +170,13 @@ impl SshTransport {
             .args(options)
             .args(arguments)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| {
-                let error = without_error_number(&error.to_string());
-                io::Error::other(format!(
-                    "cannot run {program}: {error}; install an ssh client, or name one with --ssh"
-                ))
-            })
+            .stderr(Stdio::piped());
+        SshProcess::spawn(command, terminal.has_person()).map_err(|error| {
+            let error = without_error_number(&error.to_string());
+            io::Error::other(format!(
+                "cannot run {program}: {error}; install an ssh client, or name one with --ssh"
+            ))
+        })
     }
 
     /// Returns the arguments after the program and the user's own options. ssh uses the first value
@@ -213,15 +218,12 @@ impl SshTransport {
 
 /// Returns the configuration of a destination as `ssh -G` prints it; empty if the program does not answer.
 pub(super) async fn query_configuration(ssh: &SshCommand, destination: Vec<String>) -> String {
-    let output = Command::new(&ssh.program)
-        .args(&ssh.options)
-        .arg("-G")
-        .args(destination)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = timeout(CONFIGURATION_TIMEOUT, output).await.ok().and_then(Result::ok);
-    output.map_or_else(String::new, |it| String::from_utf8_lossy(&it.stdout).into_owned())
+    let mut command = command_without_secrets(&ssh.program);
+    command.args(&ssh.options).arg("-G").args(destination).stderr(Stdio::null());
+    match SshProcess::spawn(command, false) {
+        Ok(ssh) => ssh.output(CONFIGURATION_MAX, CONFIGURATION_TIMEOUT).await,
+        Err(_) => String::new(),
+    }
 }
 
 /// Returns the [`DEFAULT_OPTIONS`] that `configuration`, the output of `ssh -G`, does not set.
@@ -246,15 +248,17 @@ fn agent_call(agent: &str) -> String {
 
 /// Waits for ssh to exit, after its output ended. Dropping the future kills ssh; the remote agent exits
 /// because its input ends.
-async fn wait_for_exit(mut ssh: Child, stderr: StderrReader, text: &str) -> SshExit {
-    let status = timeout(EXIT_TIMEOUT, ssh.wait()).await.ok().and_then(Result::ok);
+async fn wait_for_exit(mut ssh: SshProcess, stderr: StderrReader, text: &str) -> SshExit {
+    let status = timeout(EXIT_TIMEOUT, ssh.child.wait()).await.ok().and_then(Result::ok);
     SshExit { status, text: text.to_owned(), errors: stderr.last_lines().await }
 }
 
-/// Returns the error of an attempt that has ended with `exit`.
-fn login_error(exit: &SshExit, agent_failure: Option<String>) -> io::Error {
+/// Returns the error of an attempt that has ended with `exit`. ssh begins some messages with the
+/// destination, which stands in front of the reason already.
+fn login_error(exit: &SshExit, agent_failure: Option<String>, destination: &str) -> io::Error {
     let login = if agent_failure.is_some() { Login::Accepted } else { exit.login() };
     let reason = agent_failure.unwrap_or_else(|| exit.reason());
+    let reason = redact(reason.strip_prefix(&format!("{destination}: ")).unwrap_or(&reason));
     io::Error::other(LoginError { reason, login })
 }
 

@@ -1,5 +1,9 @@
 //! Transport over TCP.
 
+mod addresses;
+mod lookups;
+mod race;
+
 use std::io;
 use std::time::Duration;
 
@@ -7,6 +11,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use crate::source::Address;
+use addresses::Addresses;
+use lookups::Lookups;
+use race::race;
 
 /// Silence before keepalive probes: 15 s, then one every 5 s. Detects a dead peer within a minute.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -15,19 +22,63 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(super) struct TcpTransport {
     pub(super) address: Address,
+    lookups: Lookups,
+    addresses: Addresses,
 }
 
 impl TcpTransport {
     pub(super) fn new(address: Address) -> TcpTransport {
-        TcpTransport { address }
+        let (lookups, addresses) = (Lookups::default(), Addresses::default());
+        TcpTransport { address, lookups, addresses }
     }
 
-    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect((self.address.host.as_str(), self.address.port)).await?;
-        // Requests are sent without delay.
-        stream.set_nodelay(true)?;
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-        Ok(stream)
+    /// Connects to the address of the host that answers first.
+    pub(super) async fn connect(&mut self) -> io::Result<TcpStream> {
+        self.addresses.begin();
+        self.addresses.add(self.lookups.start(&self.address));
+        self.connect_to_another().await
     }
+
+    /// Connects to an address that the last `connect` has not tried.
+    pub(super) async fn connect_to_another(&mut self) -> io::Result<TcpStream> {
+        let connect = TcpStream::connect;
+        configured(race(&mut self.lookups, &mut self.addresses, connect).await?)
+    }
+
+    /// Returns whether the last `connect` left an address untried.
+    pub(super) fn has_another(&self) -> bool {
+        self.addresses.next().is_some() || !self.lookups.is_complete()
+    }
+
+    pub(super) fn is_only_address(&self) -> bool {
+        !self.has_another() && self.addresses.attempt_count() < 2
+    }
+
+    /// Records that the current connection failed after TCP.
+    pub(super) fn reject(&mut self, error: &io::Error) {
+        self.addresses.reject_current(error);
+    }
+
+    /// Makes the address of the connection the first one to try, because rows came from it.
+    pub(super) fn keep_address(&mut self) {
+        self.addresses.keep_current();
+    }
+
+    /// Returns the error of an attempt that was dropped after `limit`.
+    pub(super) fn timeout_error(&self, limit: Duration) -> io::Error {
+        self.addresses.error().unwrap_or_else(|| {
+            let seconds = limit.as_secs();
+            io::Error::other(format!(
+                "failed to lookup address information: no answer within {seconds} s"
+            ))
+        })
+    }
+}
+
+fn configured(stream: TcpStream) -> io::Result<TcpStream> {
+    // Requests are sent without delay.
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
 }

@@ -7,6 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 pub enum TerminalAccess {
     /// In use, for example by the screen: no prompts are possible.
     Taken,
+    /// Not there, for example in a cron job. A program of the user's own may answer prompts, but not for ever.
+    Missing,
     /// In plain mode: the transport may prompt.
     Lent {
         /// True if other messages than prompts and warnings are shown, too.
@@ -14,16 +16,23 @@ pub enum TerminalAccess {
     },
 }
 
+impl TerminalAccess {
+    /// Returns whether a person can answer prompts.
+    pub(super) fn has_person(self) -> bool {
+        matches!(self, TerminalAccess::Lent { .. })
+    }
+}
+
 /// Terminal, lent for one attempt to connect; returned when dropped.
 #[derive(Debug)]
 pub(super) struct TerminalLoan {
-    echo: bool,
+    access: TerminalAccess,
     _returned: oneshot::Sender<()>,
 }
 
 impl TerminalLoan {
     pub(super) fn access(loan: Option<&TerminalLoan>) -> TerminalAccess {
-        loan.map_or(TerminalAccess::Taken, |loan| TerminalAccess::Lent { echo: loan.echo })
+        loan.map_or(TerminalAccess::Taken, |loan| loan.access)
     }
 }
 
@@ -38,12 +47,11 @@ impl TerminalLender {
     }
 
     /// Makes the link try to connect at once, with the terminal. Resolves once the source is
-    /// connected or the attempt has failed; until then, the terminal must be in plain mode. With
-    /// `echo`, the terminal shows other messages than prompts and warnings, too.
-    pub(crate) async fn lend(&self, echo: bool) {
+    /// connected or the attempt has failed; until then, the terminal must be in plain mode.
+    pub(crate) async fn lend(&self, access: TerminalAccess) {
         let (sender, returned) = oneshot::channel();
         // An error means that the link has ended and needs no terminal.
-        let _ = self.0.send(TerminalLoan { echo, _returned: sender }).await;
+        let _ = self.0.send(TerminalLoan { access, _returned: sender }).await;
         let _ = returned.await;
     }
 }

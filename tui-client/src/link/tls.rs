@@ -4,10 +4,12 @@ mod reason;
 
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use loadline_common::{provider, read_authorities, read_identity};
 use thiserror::Error;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::Resumption;
@@ -91,19 +93,36 @@ fn system_authorities() -> Result<RootCertStore, TlsClientError> {
     Ok(authorities)
 }
 
+/// Handshake timeout while the host has another address: 4 s. One of a cluster may accept connections and
+/// never answer.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// Transport to one host and port over TLS.
 pub(super) struct TlsTransport {
-    tcp: TcpTransport,
+    pub(super) tcp: TcpTransport,
     tls: TlsConnector,
 }
 
 impl TlsTransport {
+    /// Connects to an address with a valid certificate. Addresses are raced for TCP alone, so that a slow server
+    /// does not see handshakes that are dropped; after a failed handshake, the next address is tried.
     pub(super) async fn connect(&mut self) -> io::Result<TlsStream<TcpStream>> {
         // The scope of an address, as in `fe80::1%eth0`, is local and in no certificate.
         let name = self.tcp.address.host.split('%').next().unwrap_or_default();
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| io::Error::other("invalid host name for TLS"))?;
-        let tcp = self.tcp.connect().await?;
-        self.tls.connect(name, tcp).await
+        let mut tcp = self.tcp.connect().await?;
+        loop {
+            let limit = if self.tcp.has_another() { HANDSHAKE_TIMEOUT } else { Duration::MAX };
+            let made = timeout(limit, self.tls.connect(name.clone(), tcp)).await;
+            match made.map_err(io::Error::from).flatten() {
+                Ok(stream) => return Ok(stream),
+                Err(error) if self.tcp.is_only_address() => return Err(error),
+                Err(error) => {
+                    self.tcp.reject(&error);
+                    tcp = self.tcp.connect_to_another().await?;
+                }
+            }
+        }
     }
 }

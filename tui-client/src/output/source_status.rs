@@ -1,5 +1,7 @@
 //! State of a source during an output.
 
+use tokio::time::Instant;
+
 use super::columns::OutputStream;
 
 /// State of a source, and the messages already reported about it.
@@ -7,6 +9,10 @@ use super::columns::OutputStream;
 pub(super) struct SourceStatus {
     pub(super) stream: Option<OutputStream>,
     pub(super) connection: ConnectionStatus,
+    /// Time of the first connection to a server.
+    pub(super) connected_at: Option<Instant>,
+    /// True if a row or a header has come, or the source was given up.
+    pub(super) has_answered: bool,
     pub(super) rows: u64,
     pub(super) is_skip_reported: bool,
     pub(super) is_column_change_reported: bool,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{Header, SafeText, Schema, Seq, Stamp, Time};
+use loadline_protocol::{DurationText, Header, SafeText, Schema, Seq, Stamp, Time};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -51,7 +51,7 @@ fn down(reason: &str, refused: bool) -> Event {
 fn job(format: OutputFormat, count: Option<u64>, sources: &[&str]) -> Job {
     let sources = sources.iter().map(|name| (*name).to_owned()).collect();
     let (bounds, zone) = (TimeBounds::default(), Zone::Fixed(3600));
-    Job { format, count, bounds, sources, zone, recorded_columns: Vec::new() }
+    Job { format, count, bounds, sources, zone, interval: None, recorded_columns: Vec::new() }
 }
 
 /// Returns a channel with queued events.
@@ -258,6 +258,39 @@ async fn only_a_failed_first_connection_is_fatal() {
         "web-1:1027: rows are skipped because they arrive too fast or too late\n\
          web-1:1027: connection lost, reconnecting: connection refused"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_sends_a_row_is_given_up() {
+    let hint = "check the port, or give --interval if its rows are further apart";
+    let lost = || [Event::Connected, down("closed by the server", false)];
+    for (interval_s, events, seconds) in [
+        (1, vec![Event::Connected], 30),
+        (60, vec![Event::Connected], 150),
+        (1, [lost(), lost()].concat(), 30),
+    ] {
+        let (_sender, receiver) = queue(events);
+        let interval = Some(Duration::from_secs(interval_s));
+        let job = Job { interval, ..job(OutputFormat::Csv, None, &["x"]) };
+        let begin = Instant::now();
+        let (text, _, end) = output_of(&job, Events::new([receiver])).await;
+        let within = DurationText(Duration::from_secs(seconds));
+        assert_eq!((text.as_str(), end), ("", format!("x: no row within {within}; {hint}")));
+        assert_eq!(begin.elapsed().as_secs(), seconds);
+    }
+    // Another source goes on, and so does a header whose rows are far apart.
+    let (_silent, silent) = queue([Event::Connected]);
+    let (late, running) = queue([Event::Connected, stream("a", false)]);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_mins(60)).await;
+        late.send(row(Some(1), &[1.0])).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let job = job(OutputFormat::Csv, Some(1), &["x", "y"]);
+    let (text, reported, end) = output_of(&job, Events::new([silent, running])).await;
+    assert!(text.contains(",y,1,1"), "{text}");
+    assert_eq!(reported, [format!("x: no row within 30s; {hint}")]);
+    assert_eq!(end, "0 faults, 0 skipped");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::response::{self, Failure};
+use super::response::{self, Failure, Series};
 use crate::link::{Connector, TerminalAccess, classify_error};
 use crate::source::{Prometheus, Secret};
 
@@ -44,6 +44,8 @@ pub(super) struct HttpClient {
     authority: String,
     prefix: String,
     authorization: Option<HeaderValue>,
+    /// Words of the authorization, which no error may contain.
+    secrets: Vec<Secret>,
     /// Idle connection, if any.
     sender: Option<SendRequest<Full<Bytes>>>,
 }
@@ -55,6 +57,7 @@ impl HttpClient {
             authority: server.address.to_string(),
             prefix: server.prefix.clone(),
             authorization: authorization(server, secrets),
+            secrets: secret_words(server, secrets),
             sender: None,
         }
     }
@@ -67,10 +70,16 @@ impl HttpClient {
     ) -> Result<Bytes, Failure> {
         let result = timeout(RESPONSE_TIMEOUT, self.try_post(endpoint, form)).await;
         let answer = result.unwrap_or_else(|_| Err(Failure::new("timed out")));
-        if answer.is_err() {
-            self.sender = None;
+        match answer {
+            Ok(_) => self.connector.keep_address(),
+            Err(_) => self.sender = None,
         }
-        answer
+        answer.map_err(|failure| failure.without(&self.secrets))
+    }
+
+    /// Parses a response of the server. A failure does not repeat the credentials.
+    pub(super) fn parse<'a>(&self, bytes: &'a [u8]) -> Result<Vec<Series<'a>>, Failure> {
+        response::parse(bytes).map_err(|failure| failure.without(&self.secrets))
     }
 
     async fn try_post(&mut self, endpoint: &str, form: &[(&str, &str)]) -> Result<Bytes, Failure> {
@@ -135,18 +144,30 @@ impl HttpClient {
     }
 }
 
-/// Returns the header with the credentials. A user in the address takes precedence over a token.
+/// Shortest secret that is looked for in errors, in bytes. A shorter one would be found in other words.
+const SECRET_BYTES_MIN: usize = 4;
+
+/// Returns the credentials with their method. A user in the address takes precedence over a token.
+fn credentials(server: &Prometheus, secrets: &Secrets) -> Option<(&'static str, Secret)> {
+    let Some(user) = &server.user else { return Some(("Bearer", secrets.token.clone()?)) };
+    let password = server.password.as_ref().or(secrets.password.as_ref());
+    let pair = format!("{user}:{}", password.map_or("", Secret::reveal));
+    Some(("Basic", Secret::new(BASE64_STANDARD.encode(pair))))
+}
+
+/// Returns the header with the credentials.
 fn authorization(server: &Prometheus, secrets: &Secrets) -> Option<HeaderValue> {
-    let text = if let Some(user) = &server.user {
-        let password = server.password.as_ref().or(secrets.password.as_ref());
-        let pair = format!("{user}:{}", password.map_or("", Secret::reveal));
-        format!("Basic {}", BASE64_STANDARD.encode(pair))
-    } else {
-        format!("Bearer {}", secrets.token.as_ref()?.reveal())
-    };
-    let mut value = HeaderValue::from_str(&text).ok()?;
+    let (method, secret) = credentials(server, secrets)?;
+    let mut value = HeaderValue::from_str(&format!("{method} {}", secret.reveal())).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+fn secret_words(server: &Prometheus, secrets: &Secrets) -> Vec<Secret> {
+    let encoded = credentials(server, secrets).map(|(_, secret)| secret);
+    let words = [server.password.clone(), secrets.password.clone(), secrets.token.clone(), encoded];
+    let is_long = |secret: &Secret| secret.reveal().len() >= SECRET_BYTES_MIN;
+    words.into_iter().flatten().filter(is_long).collect()
 }
 
 /// Returns the body of a successful response; other responses become errors.

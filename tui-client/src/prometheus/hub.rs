@@ -177,7 +177,7 @@ impl Hub {
         let sent_at = Instant::now();
         let bytes =
             self.client.post("query", &[("query", "vector(time())"), NO_LATENCY_OFFSET]).await?;
-        let seconds = response::parse(&bytes)?.first().and_then(response::Series::last);
+        let seconds = self.client.parse(&bytes)?.first().and_then(response::Series::last);
         let seconds = seconds.filter(|seconds| (0.0..MAX_SECONDS).contains(seconds));
         let seconds = seconds.ok_or_else(|| Failure::new("the server returned no time"))?;
         let server_time = Time::from_millis((seconds * 1000.0) as i64);
@@ -247,7 +247,7 @@ impl Hub {
         let query = self.scope.devices();
         let bytes = self.client.post("query", &[("query", &query), NO_LATENCY_OFFSET]).await?;
         let mut known = vec![KnownDevices::default(); self.instances.len()];
-        for series in response::parse(&bytes)? {
+        for series in self.client.parse(&bytes)? {
             let labels = &series.metric;
             let Some(at) = self.position(&self.identity.key(labels)) else { continue };
             let Some(fact) = DeviceFact::of_part(labels.column()) else { continue };
@@ -295,7 +295,7 @@ impl Hub {
         let bytes = self.client.post("query_range", &form).await?;
         let step_ms = duration_ms(self.step);
         let mut table = vec![BTreeMap::new(); self.instances.len()];
-        for series in response::parse(&bytes)? {
+        for series in self.client.parse(&bytes)? {
             let part = series.metric.column();
             let Some(position) = PartValues::position(part) else { continue };
             let Some(at) = self.position(&self.identity.key(&series.metric)) else { continue };

@@ -6,6 +6,9 @@ use loadline_protocol::{Time, sanitize};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::redact::redact;
+use crate::source::Secret;
+
 /// Maximum length of a reason: a server's message can have any length.
 const REASON_CHARS_MAX: usize = 200;
 
@@ -17,8 +20,14 @@ const REASON_CHARS_MAX: usize = 200;
 pub(super) struct Failure(String);
 
 impl Failure {
+    /// Returns the failure without words that a server may repeat.
+    pub(super) fn without(self, secrets: &[Secret]) -> Failure {
+        let hide = |reason: String, secret: &Secret| reason.replace(secret.reveal(), "***");
+        Failure(secrets.iter().fold(self.0, hide))
+    }
+
     pub(super) fn new(reason: &str) -> Failure {
-        Failure(sanitize(reason).chars().take(REASON_CHARS_MAX).collect())
+        Failure(redact(&sanitize(reason)).chars().take(REASON_CHARS_MAX).collect())
     }
 }
 

@@ -1,16 +1,39 @@
 //! Terminal modes while a link uses the plain terminal.
 
 use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::pin::pin;
+use std::time::Duration;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::time::timeout;
 
-use crate::link::TerminalLender;
+use crate::link::{TerminalAccess, TerminalLender};
+
+/// Time after which a person who waits for a connection is told so: 30 s.
+const NOTICE_DELAY: Duration = Duration::from_secs(30);
 
 /// Lends the terminal to a link until its connection attempt ends, then restores the terminal
-/// modes. The terminal must be plain (not raw) already.
-pub(crate) async fn lend_plain_terminal(lender: &TerminalLender, echo: bool) {
+/// modes. The terminal must be plain (not raw) already. With `echo`, it shows other messages than prompts, too.
+/// Calls `notice` once if the attempt takes long: a person may be typing, or nobody may answer.
+pub(crate) async fn lend_plain_terminal(
+    lender: &TerminalLender,
+    echo: bool,
+    notice: impl FnOnce(),
+) {
     let _modes = TerminalModes::save();
-    lender.lend(echo).await;
+    let mut attempt = pin!(lender.lend(TerminalAccess::Lent { echo }));
+    if timeout(NOTICE_DELAY, &mut attempt).await.is_err() {
+        notice();
+        attempt.await;
+    }
+}
+
+/// Returns whether a person can answer prompts: a standard stream is a terminal, and it controls this process.
+pub(crate) fn has_terminal() -> bool {
+    let is_open =
+        io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
+    is_open && File::open("/dev/tty").is_ok()
 }
 
 /// Saved terminal modes, restored on drop. An ssh that is killed at a password prompt leaves the

@@ -19,6 +19,10 @@ const STEP_MIN: Duration = Duration::from_millis(200);
 /// Size limit of an expression: longer than any typed one, short enough for a query.
 const REGEX_BYTES_MAX: usize = 1024;
 
+/// Environment variables with secrets: the password of a user, and the token for servers without a user. No child
+/// process gets them.
+pub(crate) const SECRET_VARIABLES: [&str; 2] = ["LOADLINE_PROM_PASSWORD", "LOADLINE_PROM_TOKEN"];
+
 /// Parsed `prom+http://HOST[:PORT]/[PREFIX]?instance=REGEX`.
 ///
 /// **Invariant:** the host is a valid name; prefix and expressions contain no control characters.
@@ -61,13 +65,27 @@ impl fmt::Debug for Secret {
 }
 
 impl Prometheus {
-    /// Parses the part after `prom+http://` or `prom+https://`.
-    pub(super) fn parse(address: &str, is_tls: bool) -> Result<Prometheus, SourceError> {
+    /// Parses the part after `prom+http://` or `prom+https://`. Errors contain `shown`.
+    pub(super) fn parse(
+        address: &str,
+        is_tls: bool,
+        shown: &str,
+    ) -> Result<Prometheus, SourceError> {
         let (location, query) = address.split_once('?').unwrap_or((address, ""));
         let (authority, prefix) = location.split_at(location.find('/').unwrap_or(location.len()));
         let (userinfo, authority) = split_user(authority);
         let default_port = if is_tls { TLS_PORT } else { PORT };
-        let address = parse_address(authority, default_port, &sanitize(authority))?;
+        if prefix.contains('@') || query.split('=').next().is_some_and(|key| key.contains('@')) {
+            let message = format!(
+                "an @ in the path of {shown:?}; percent-encode / and ? of a password, or set {}",
+                SECRET_VARIABLES[0]
+            );
+            return Err(SourceError(message));
+        }
+        // A part of a password may look like a port.
+        let is_complete = userinfo.is_some() || !location.contains('@') && !query.contains('@');
+        let shown = if is_complete { &*sanitize(authority) } else { shown };
+        let address = parse_address(authority, default_port, shown)?;
         let userinfo = userinfo.unwrap_or("");
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
         let given = |text: &str| (!text.is_empty()).then(|| decode(text));

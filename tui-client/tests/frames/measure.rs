@@ -20,6 +20,7 @@ fn csv(events: Vec<Event>) -> String {
         bounds: TimeBounds::default(),
         sources: vec!["web-1".to_owned()],
         zone: Zone::Fixed(0),
+        interval: None,
         recorded_columns: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

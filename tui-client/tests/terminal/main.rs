@@ -17,6 +17,7 @@ mod program;
 mod prometheus;
 mod pty;
 mod recordings;
+mod secrets;
 mod several;
 mod sizes;
 mod ssh;

@@ -141,6 +141,11 @@ fn input_without_an_effect_is_one_warning() {
                     hint: did you mean LOADLINE_WINDOW?\n";
     assert_eq!(String::from_utf8(unknown.stderr).unwrap(), expected);
     let mut command = loadline(&[&agent, "-o", "csv", "-n", "1"]);
+    let unknown = command.env("TZ", "Europe/Berln").output().unwrap();
+    let expected = "warning: unknown time zone \"Europe/Berln\" in TZ, so times may be in UTC\n\
+                    hint: write a zone such as Europe/Berlin\n";
+    assert_eq!(String::from_utf8(unknown.stderr).unwrap(), expected);
+    let mut command = loadline(&[&agent, "-o", "csv", "-n", "1"]);
     let wrong = command.env("LOADLINE_FILL", "maybe").output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
     let errors = String::from_utf8(wrong.stderr).unwrap();

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::program::output;
-use crate::stage::is_error;
+use crate::program::{loadline, output};
+use crate::stage::{is_error, wait_until};
 
 /// Shells of servers; those that are not installed are left out.
 const SHELLS: [&str; 10] =
@@ -38,6 +38,10 @@ fn each_output_ends_with_the_sentence_of_the_login() {
             ": This account is currently not available\n",
         ),
         (closed, ": Closed for maintenance (Connection closed by 10.0.0.7 port 22)\n"),
+        (
+            r#"echo "me@web-1: Permission denied (publickey)." >&2; exit 255"#,
+            "cannot connect to me@web-1: Permission denied (publickey)\n",
+        ),
         (r#"printf "\033[2J\033[1mNo\033[0m entry\n"; exit 0"#, ": No entry\n"),
         ("yes no entry", ": no entry no entry"),
     ] {
@@ -109,7 +113,7 @@ fn a_login_that_asks_is_not_repeated_without_a_person() {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert!(
-        errors.ends_with("error: me@web-1: me@web-1: Permission denied (publickey,password)\n"),
+        errors.ends_with("error: me@web-1: Permission denied (publickey,password)\n"),
         "{errors}"
     );
     assert_eq!(fs::read_to_string(&logins).unwrap().len(), 4, "one login, and three attempts");
@@ -147,5 +151,42 @@ fn a_file_that_does_not_exist_is_not_looked_up() {
             let error = error(&[&[file], args].concat());
             assert_eq!(error, format!("error: cannot open {file}: no such file\nhint: {hint}\n"));
         }
+    }
+}
+
+#[test]
+fn no_program_gets_a_password_or_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let environments = folder.path().join("environments");
+    // Both the query of the configuration and the login.
+    let script = format!("cat /proc/$$/environ >>'{}'; exit 255", environments.display());
+    let ssh = format!("sh -c '{}' ssh", script.replace('\'', r"'\''"));
+    let mut command = loadline(&["me@web-1", "-o", "csv", "--ssh", &ssh]);
+    command.env("LOADLINE_PROM_PASSWORD", "hunter2").env("LOADLINE_PROM_TOKEN", "hunter2");
+    assert_eq!(command.env("CANARY", "sings").output().unwrap().status.code(), Some(1));
+    let found = fs::read_to_string(&environments).unwrap();
+    assert_eq!(found.matches("CANARY=sings").count(), 2, "{found}");
+    assert!(!found.contains("hunter2"), "{found}");
+}
+
+#[test]
+fn an_ssh_that_is_given_up_ends_with_its_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let pids = folder.path().join("pids");
+    // Never answers, has a child that reads nothing, and ignores a polite end.
+    let script = format!(
+        "trap '' HUP TERM; sleep 300 <&- >&- & echo $$ $! >'{0}.new'; mv '{0}.new' '{0}'; wait",
+        pids.display()
+    );
+    let mut command = loadline(&["me@web-1", "-o", "csv", "--ssh", &ssh_script(&script)]);
+    let mut client = command.spawn().unwrap();
+    wait_until("the start of ssh", || pids.exists().then_some(()));
+    let client_id = rustix::process::Pid::from_child(&client);
+    rustix::process::kill_process(client_id, rustix::process::Signal::TERM).unwrap();
+    assert!(client.wait().unwrap().success());
+    for pid in fs::read_to_string(&pids).unwrap().split_whitespace() {
+        let stat = format!("/proc/{pid}/stat");
+        let is_gone = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+        wait_until("the end of ssh and its child", || is_gone().then_some(()));
     }
 }

@@ -1,5 +1,6 @@
 //! Stub for a program that was built without TLS: any use is an error.
 
+use std::convert::Infallible;
 use std::io;
 
 use thiserror::Error;
@@ -7,6 +8,7 @@ use tokio::net::TcpStream;
 
 use super::disconnect::Disconnect;
 use super::options::TlsClientFiles;
+use super::tcp::TcpTransport;
 use crate::source::Address;
 
 /// Error of every use of TLS.
@@ -31,12 +33,15 @@ impl TlsClient {
 }
 
 /// Transport of which no value exists.
-pub(super) enum TlsTransport {}
+pub(super) struct TlsTransport {
+    pub(super) tcp: TcpTransport,
+    never: Infallible,
+}
 
 impl TlsTransport {
     #[expect(clippy::unused_async, reason = "same signature as with TLS")]
     pub(super) async fn connect(&mut self) -> io::Result<TcpStream> {
-        match *self {}
+        match self.never {}
     }
 }
 
