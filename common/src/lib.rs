@@ -1,6 +1,7 @@
 //! Parts that both programs of loadline share.
 //!
 //! ```text
+//!  files     regular files, opened and read in a limited time
 //!  usage     usage errors, with suggestions for misspelt words
 //!  variables environment variables: switches, wrong values, unknown names
 //!  version   text of `--version`
@@ -9,6 +10,7 @@
 //!  pem       certificates, keys and CAs from files, for TLS
 //! ```
 
+mod files;
 mod generate;
 mod manual;
 #[cfg(feature = "tls")]
@@ -17,6 +19,7 @@ mod usage;
 mod variables;
 mod version;
 
+pub use files::{open_regular, read_file};
 pub use generate::GenerateTarget;
 pub use manual::Manual;
 #[cfg(feature = "tls")]
