@@ -7,14 +7,18 @@ mod service;
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
-    Address, Agent, Archive, BoundAddress, ListenError, Listener, Machine, MachineFacts,
-    PlaintextPolicy, ServerTls, probe_agent, serve_stdio,
+    Address, Agent, Archive, BoundAddress, InheritedSockets, ListenError, Listener, Machine,
+    MachineFacts, PlaintextPolicy, ServerTls, probe_agent, serve_stdio,
 };
-use loadline_common::{error_text, warning_text, without_error_number};
+use loadline_common::{
+    STDERR, STDOUT, check_descriptors, end_after_signals, exit_on_panic, print_error,
+    print_warning, without_error_number,
+};
 use loadline_protocol::sanitize;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -29,9 +33,21 @@ const USAGE_EXIT_CODE: u8 = 2;
 /// Open files besides those of clients: kernel files and connections for metrics.
 const OTHER_FILES_MAX: u64 = 160;
 
+/// Time from SIGTERM or SIGINT to the end of an agent that hangs: 1.7 s. Sessions and the state directory take up to
+/// 1.5 s.
+const END_TIMEOUT: Duration = Duration::from_millis(1700);
+
 const NO_SIGNALS: &str = "cannot handle signals";
 
 fn main() -> ExitCode {
+    exit_on_panic(|| {});
+    let code = run_program();
+    STDERR.flush();
+    STDOUT.flush();
+    code
+}
+
+fn run_program() -> ExitCode {
     let options = match Options::read() {
         Ok(options) => options,
         Err(OptionsError::Print(text)) => {
@@ -40,7 +56,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(OptionsError::Usage(why)) => {
-            print_error(&why);
+            print_error(&sanitize(&why));
             return ExitCode::from(USAGE_EXIT_CODE);
         }
     };
@@ -50,10 +66,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if options.log_level() >= Level::WARN {
-        options.warnings().iter().for_each(|warning| print_warning(warning));
+        options.warnings().iter().for_each(|warning| print_warning(&sanitize(warning)));
     }
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(|| &STDERR)
         .with_ansi(io::stderr().is_terminal() && may_be_coloured())
         .with_max_level(options.log_level())
         .with_target(false)
@@ -62,7 +78,7 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            print_error(&format!("{error:#}"));
+            print_error(&sanitize(&format!("{error:#}")));
             match error.downcast_ref() {
                 Some(ListenError::Plaintext(_)) => ExitCode::from(USAGE_EXIT_CODE),
                 _ => ExitCode::FAILURE,
@@ -76,29 +92,39 @@ fn may_be_coloured() -> bool {
     !anstyle_query::no_color() && anstyle_query::clicolor() != Some(false)
 }
 
-/// Prints the error that ends the program.
-fn print_error(message: &str) {
-    let _ = writeln!(io::stderr(), "{}", error_text(&sanitize(message)));
-}
-
-/// Prints a warning; the program continues.
-fn print_warning(message: &str) {
-    let _ = writeln!(io::stderr(), "{}", warning_text(&sanitize(message)));
-}
-
 fn run(options: &Options) -> anyhow::Result<()> {
+    let inherited = if options.stdio { InheritedSockets::default() } else { inherited_sockets()? };
+    let wanted = options.settings().clients_max as u64 + OTHER_FILES_MAX;
+    let allowed = raise_open_files_limit(wanted);
+    check_descriptors().map_err(anyhow::Error::msg)?;
+    if allowed < wanted && !options.stdio {
+        tracing::warn!(wanted, allowed, "the limit of open files is too low for --max-clients");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    if options.stdio {
-        let result = runtime.block_on(run_stdio(options));
-        // A pending read of standard input would block the shutdown.
-        runtime.shutdown_background();
-        return result;
+    let mut signals = vec![SignalKind::interrupt(), SignalKind::terminate()];
+    signals.extend(options.stdio.then(SignalKind::hangup));
+    let signals: Vec<i32> = signals.iter().map(SignalKind::as_raw_value).collect();
+    end_after_signals(&signals, END_TIMEOUT, || {}).context(NO_SIGNALS)?;
+    let result = if options.stdio {
+        runtime.block_on(run_stdio(options))
+    } else {
+        runtime.block_on(run_server(options, inherited))
+    };
+    // A file, a lookup or standard input that hangs would block the shutdown.
+    runtime.shutdown_background();
+    result
+}
+
+/// Takes the sockets of the service manager; none if they are not for this process.
+fn inherited_sockets() -> Result<InheritedSockets, ListenError> {
+    match service::socket_warning() {
+        Some(warning) => print_warning(&sanitize(&warning)),
+        None => return InheritedSockets::take(),
     }
-    raise_open_files_limit(options.settings().clients_max as u64 + OTHER_FILES_MAX);
-    runtime.block_on(run_server(options))
+    Ok(InheritedSockets::default())
 }
 
 async fn start_agent(options: &Options, archive: Option<Archive>) -> Agent {
@@ -107,7 +133,7 @@ async fn start_agent(options: &Options, archive: Option<Archive>) -> Agent {
     Agent::start_with_archive(machine, facts, options.settings(), archive).await
 }
 
-async fn run_server(options: &Options) -> anyhow::Result<()> {
+async fn run_server(options: &Options, inherited: InheritedSockets) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let hangups = catch(SignalKind::hangup())?;
     let tls = options.tls_files().map(ServerTls::open).transpose()?;
@@ -116,11 +142,7 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
         tracing::info!(client_certificates, "TCP ports speak TLS");
     }
     let plaintext = options.plaintext(tls.clone());
-    // Before the variables of the sockets are removed.
-    if let Some(warning) = service::socket_warning() {
-        print_warning(&warning);
-    }
-    let mut listeners = Listener::inherited(&plaintext)?;
+    let mut listeners = inherited.listen(&plaintext)?;
     let mut bound = Vec::new();
     // The default address is only used without a socket from systemd.
     if listeners.is_empty() || options.given.contains("listen") {
@@ -133,13 +155,12 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let metrics = listen(metrics_bound)?;
     if options.log_level() >= Level::WARN {
         let all = listeners.iter().chain(&metrics).map(Listener::address);
-        options.warnings_for(all).iter().for_each(|warning| print_warning(warning));
+        options.warnings_for(all).iter().for_each(|warning| print_warning(&sanitize(warning)));
     }
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let urls = metrics.iter().map(|it| metrics_url(it.address(), tls.is_some()));
     for address in addresses.iter().cloned().chain(urls) {
-        // An error only means that nobody reads standard output.
-        let _ = writeln!(io::stdout(), "listening on {address}");
+        STDOUT.push(&format!("listening on {address}\n"));
     }
     #[cfg(feature = "metrics")]
     let agent = if metrics.is_empty() {
@@ -191,17 +212,22 @@ fn metrics_url(address: &Address, is_private: bool) -> String {
 async fn reload_on_hangup(mut hangups: Signal, tls: Option<ServerTls>, status: &str) -> Infallible {
     while hangups.recv().await.is_some() {
         service::notify_reloading();
-        match tls.as_ref().map(ServerTls::reload) {
+        match reload(tls.clone()).await {
             Some(Ok(())) => tracing::info!("reloaded the TLS files, for new connections"),
-            Some(Err(error)) => {
-                let error = without_error_number(&error.to_string());
-                tracing::error!("keeping the previous certificate: {error}");
-            }
+            Some(Err(error)) => tracing::error!("keeping the previous certificate: {error}"),
             None => tracing::info!("nothing to reload on SIGHUP without TLS"),
         }
         service::notify_ready(status);
     }
     std::future::pending().await
+}
+
+/// Reloads the certificates in another thread, because a file may hang. `None` without TLS.
+async fn reload(tls: Option<ServerTls>) -> Option<Result<(), String>> {
+    let tls = tls?;
+    let read = move || tls.reload().map_err(|error| without_error_number(&error.to_string()));
+    // An error means that the program ends.
+    tokio::task::spawn_blocking(read).await.ok()
 }
 
 async fn run_stdio(options: &Options) -> anyhow::Result<()> {
@@ -262,14 +288,12 @@ fn hangup() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Raises the limit of open files: each client needs a file descriptor, and many systems start low.
-fn raise_open_files_limit(wanted: u64) {
+/// Raises the limit of open files: each client needs a file descriptor, and many systems start low. Returns the
+/// new limit, at most `wanted`.
+fn raise_open_files_limit(wanted: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    let Some(current) = limit.current.filter(|current| *current < wanted) else { return };
+    let Some(current) = limit.current.filter(|current| *current < wanted) else { return wanted };
     let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
     let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
-    let allowed = if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current };
-    if allowed < wanted {
-        tracing::warn!(wanted, allowed, "the limit of open files is too low for --max-clients");
-    }
+    if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current }
 }
