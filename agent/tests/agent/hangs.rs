@@ -1,8 +1,8 @@
 //! Files, pipes and sockets that hang: the agent goes on, and a signal ends it.
 
 use std::fs;
-use std::io::{PipeReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufReader, PipeReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ fn make_pipe(path: &Path) {
 /// Starts an agent with this standard output and error.
 fn start(mut command: Command, stdout: Stdio, stderr: Stdio) -> RunningAgent {
     let mut child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
-    let stdout = child.stdout.take().map(std::io::BufReader::new);
+    let stdout = child.stdout.take().map(BufReader::new);
     RunningAgent { child, stdout }
 }
 
@@ -111,19 +111,26 @@ fn check_hang(what: &str, mut command: Command, signal: Signal) {
 #[test]
 fn a_log_that_nobody_reads_stops_neither_samples_nor_clients() {
     let (mut log, full_stderr) = full_pipe();
-    let command = program("-vv -l 127.0.0.1:0 -i 250ms");
-    let mut agent = start(command, Stdio::piped(), full_stderr);
-    let address = agent.address();
+    // The system has just assigned this port, so it is probably free.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let command = program(&format!("-vv -i 250ms -l {address}"));
+    let mut agent = start(command, Stdio::null(), full_stderr);
     for _ in 0..3 {
-        let stream = TcpStream::connect(&address).unwrap();
+        let begin = Instant::now();
+        let stream = loop {
+            match TcpStream::connect(address) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(begin.elapsed() < DEADLINE, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let mut client = std::io::BufReader::new(stream);
+        let mut client = BufReader::new(stream);
         let rows = [line(&mut client), line(&mut client), line(&mut client)];
         assert!(rows.iter().all(|row| row.split(' ').count() == 6), "{rows:?}");
     }
     // Once the log is read, nothing is missing.
-    let mut text = vec![0; PIPE_BYTES];
-    log.read_exact(&mut text).unwrap();
+    log.read_exact(&mut [0; PIPE_BYTES]).unwrap();
     agent.signal(Signal::TERM);
     let mut text = String::new();
     log.read_to_string(&mut text).unwrap();

@@ -2,11 +2,12 @@
 //! up no rows. Few file descriptors are an error in one line.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, PipeReader, Read, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use portable_pty::CommandBuilder;
@@ -14,7 +15,7 @@ use portable_pty::CommandBuilder;
 use crate::life::signal;
 use crate::program::loadline;
 use crate::pty::assert_restored;
-use crate::stage::{PtyTerminal, is_error, wait_until};
+use crate::stage::{DEADLINE, PtyTerminal, is_error, wait_until};
 
 /// Bound for the end of the program: 5 s on a machine that is busy with other work, 2 s otherwise.
 const END_MAX: Duration = Duration::from_secs(5);
@@ -34,7 +35,11 @@ fn full_pipe() -> (PipeReader, Stdio) {
 
 /// Creates a named pipe and returns its path.
 fn make_pipe(folder: &Path) -> String {
-    let path = folder.join("pipe");
+    make_named_pipe(folder, "pipe")
+}
+
+fn make_named_pipe(folder: &Path, name: &str) -> String {
+    let path = folder.join(name);
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     path.to_str().unwrap().to_owned()
 }
@@ -50,18 +55,41 @@ fn wait_for_hang(child: &Child) {
     std::thread::sleep(Duration::from_millis(300));
 }
 
-fn check_end(what: &str, mut child: Child, name: &str) {
+/// Program that is killed on drop.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error means that the process has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn check_end(what: &str, child: &mut Running, name: &str) {
     let start = Instant::now();
-    signal(name, child.id());
-    let status = wait_until(what, || child.try_wait().unwrap());
+    signal(name, child.0.id());
+    let status = wait_until(what, || child.0.try_wait().unwrap());
     assert!(start.elapsed() < END_MAX, "{what}, SIG{name}: {:?}", start.elapsed());
     assert_eq!(status.code(), Some(0), "{what}, SIG{name}");
+}
+
+/// Returns a channel with the lines of a stream, or its parts that do not end with a line.
+fn lines_of(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    lines
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_signal_ends_the_program_whatever_hangs() {
     let folder = tempfile::tempdir().unwrap();
+    // Each case that opens a pipe for writing has one of its own: a reader would end the wait.
     let pipe = &make_pipe(folder.path());
     let table = folder.path().join("a.csv");
     fs::write(&table, "volts;amps\n".to_owned() + &"3;4\n".repeat(PIPE_BYTES)).unwrap();
@@ -80,7 +108,10 @@ fn a_signal_ends_the_program_whatever_hangs() {
         ("a pipe", &[pipe, "-o", "csv"]),
         ("a pipe, checked", &[pipe, "--check"]),
         ("a pipe and a range", &[pipe, "-o", "csv", "--from", "-1h"]),
-        ("a recording to a pipe", &[table, "-o", "csv", "--record", pipe]),
+        (
+            "a recording to a pipe",
+            &[table, "-o", "csv", "--record", &make_named_pipe(folder.path(), "record")],
+        ),
         ("a server", &[silent, "-o", "csv"]),
         ("a server, checked", &[silent, "--check"]),
         ("a Unix socket", &[unix, "-o", "csv"]),
@@ -102,11 +133,11 @@ fn a_signal_ends_the_program_whatever_hangs() {
                         "both outputs" => command.stdout(full_stdout).stderr(full_stderr),
                         _ => &mut command,
                     };
-                    let mut child = command.spawn().unwrap();
-                    wait_for_hang(&child);
+                    let mut child = Running(command.spawn().unwrap());
+                    wait_for_hang(&child.0);
                     // The program may have refused a file.
-                    if child.try_wait().unwrap().is_none() {
-                        check_end(what, child, name);
+                    if child.0.try_wait().unwrap().is_none() {
+                        check_end(what, &mut child, name);
                     }
                 });
             }
@@ -150,19 +181,16 @@ fn messages_that_nobody_reads_hold_up_no_rows() {
             let _ = client.unwrap().write_all(b"1 2 3 4 5 6\n");
         }
     });
-    let (mut errors, full_stderr) = full_pipe();
-    let mut child = loadline(&[&address, "-o", "csv"]).stderr(full_stderr).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let rows: Vec<String> = (0..4).map(|_| lines.next().unwrap().unwrap()).collect();
+    let (errors, full_stderr) = full_pipe();
+    let mut command = loadline(&[&address, "-o", "csv"]);
+    let mut child = Running(command.stderr(full_stderr).spawn().unwrap());
+    let rows = lines_of(child.0.stdout.take().unwrap());
+    let rows: Vec<String> = (0..4).map(|_| rows.recv_timeout(DEADLINE).unwrap()).collect();
     assert!(rows[1..].iter().all(|row| row.ends_with("1.0,2.0,3.0,4.00,5.00,6.00")), "{rows:?}");
     // Once they are read, the messages are there.
-    errors.read_exact(&mut [0; PIPE_BYTES]).unwrap();
-    wait_until("messages", || {
-        let mut some = [0; 1024];
-        let count = errors.read(&mut some).unwrap();
-        String::from_utf8_lossy(&some[..count]).contains("closed by the server").then_some(())
-    });
-    check_end("messages", child, "TERM");
+    let errors = lines_of(errors);
+    while !errors.recv_timeout(DEADLINE).unwrap().contains("closed by the server") {}
+    check_end("messages", &mut child, "TERM");
 }
 
 #[test]
@@ -172,10 +200,11 @@ fn the_program_ends_with_its_input_although_nobody_reads_its_warnings() {
     fs::write(&table, "a;b\n1;2\nx\n").unwrap();
     let (_errors, full_stderr) = full_pipe();
     let start = Instant::now();
-    let child = loadline(&[table.to_str().unwrap(), "-o", "csv"]).stderr(full_stderr).spawn();
-    let output = child.unwrap().wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 2);
+    let mut command = loadline(&[table.to_str().unwrap(), "-o", "csv"]);
+    let mut child = Running(command.stderr(full_stderr).spawn().unwrap());
+    let status = wait_until("the end", || child.0.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(lines_of(child.0.stdout.take().unwrap()).iter().count(), 2);
     assert!(start.elapsed() < END_MAX, "{:?}", start.elapsed());
 }
 
