@@ -94,6 +94,9 @@ fn a_signal_ends_the_program_whatever_hangs() {
     let table = folder.path().join("a.csv");
     fs::write(&table, "volts;amps\n".to_owned() + &"3;4\n".repeat(PIPE_BYTES)).unwrap();
     let table = table.to_str().unwrap();
+    let short = folder.path().join("short.csv");
+    fs::write(&short, "volts;amps\n1;2\n").unwrap();
+    let short = short.to_str().unwrap();
     // Servers that accept no connection; the system does, and nothing is ever answered.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let silent = &format!("127.0.0.1:{}", silent_port(silent));
@@ -110,7 +113,7 @@ fn a_signal_ends_the_program_whatever_hangs() {
         ("a pipe and a range", &[pipe, "-o", "csv", "--from", "-1h"]),
         (
             "a recording to a pipe",
-            &[table, "-o", "csv", "--record", &make_named_pipe(folder.path(), "record")],
+            &[short, "-o", "csv", "--record", &make_named_pipe(folder.path(), "record")],
         ),
         ("a server", &[silent, "-o", "csv"]),
         ("a server, checked", &[silent, "--check"]),
