@@ -73,7 +73,7 @@ pub use ring::SAMPLES_MAX;
 pub use serve::ServerTlsFiles;
 pub use serve::connection::{Connection, Handshake, PendingHandshake, without_handshake};
 pub use serve::listen::{
-    Accept, Address, BoundAddress, ListenError, Listener, Peer, PlaintextPolicy,
+    Accept, Address, BoundAddress, InheritedSockets, ListenError, Listener, Peer, PlaintextPolicy,
 };
 pub use serve::origin::Origin;
 pub use serve::session::{Ending, Service};

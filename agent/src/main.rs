@@ -8,14 +8,18 @@ use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
-    Address, Agent, AgentSettings, Archive, ArchiveError, BoundAddress, ListenError, Listener,
-    Machine, MachineFacts, PlaintextPolicy, ServerTls, serve_stdio,
+    Address, Agent, AgentSettings, Archive, ArchiveError, BoundAddress, InheritedSockets,
+    ListenError, Listener, Machine, MachineFacts, PlaintextPolicy, ServerTls, serve_stdio,
 };
-use loadline_common::{LocalAgent, error_text, warning_text, without_error_number};
+use loadline_common::{
+    LocalAgent, STDERR, STDOUT, check_descriptors, end_after_signals, exit_on_panic, print_error,
+    print_warning, without_error_number,
+};
 use loadline_protocol::sanitize;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
@@ -31,9 +35,21 @@ const USAGE_EXIT_CODE: u8 = 2;
 /// handshakes. Where the system permits fewer files, they get at most half of them.
 const OTHER_FILES_MAX: u64 = 700;
 
+/// Time from SIGTERM or SIGINT to the end of an agent that hangs: 1.7 s. Sessions and the state directory take up to
+/// 1.5 s.
+const END_TIMEOUT: Duration = Duration::from_millis(1700);
+
 const NO_SIGNALS: &str = "cannot handle signals";
 
 fn main() -> ExitCode {
+    exit_on_panic(|| {});
+    let code = run_program();
+    STDERR.flush();
+    STDOUT.flush();
+    code
+}
+
+fn run_program() -> ExitCode {
     let options = match Options::read() {
         Ok(options) => options,
         Err(OptionsError::Print(text)) => {
@@ -42,7 +58,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(OptionsError::Usage(why)) => {
-            print_error(&why);
+            print_error(&sanitize(&why));
             return ExitCode::from(USAGE_EXIT_CODE);
         }
     };
@@ -52,10 +68,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if options.log_level() >= Level::WARN {
-        options.warnings().iter().for_each(|warning| print_warning(warning));
+        options.warnings().iter().for_each(|warning| print_warning(&sanitize(warning)));
     }
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(|| &STDERR)
         .with_ansi(io::stderr().is_terminal() && may_be_coloured())
         .with_max_level(options.log_level())
         .with_target(false)
@@ -64,7 +80,7 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            print_error(&format!("{error:#}"));
+            print_error(&sanitize(&format!("{error:#}")));
             match error.downcast_ref() {
                 Some(ListenError::Plaintext(_)) => ExitCode::from(USAGE_EXIT_CODE),
                 _ => ExitCode::FAILURE,
@@ -78,30 +94,38 @@ fn may_be_coloured() -> bool {
     !anstyle_query::no_color() && anstyle_query::clicolor() != Some(false)
 }
 
-/// Prints the error that ends the program.
-fn print_error(message: &str) {
-    let _ = writeln!(io::stderr(), "{}", error_text(&sanitize(message)));
-}
-
-/// Prints a warning; the program continues.
-fn print_warning(message: &str) {
-    let _ = writeln!(io::stderr(), "{}", warning_text(&sanitize(message)));
-}
-
 fn run(options: &Options) -> anyhow::Result<()> {
+    let inherited = if options.stdio { InheritedSockets::default() } else { inherited_sockets()? };
+    let mut settings = options.settings();
+    if !options.stdio {
+        settings.clients_max = raise_open_files_limit(settings.clients_max);
+    }
+    check_descriptors().map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    if options.stdio {
-        let result = runtime.block_on(run_stdio(options));
-        // A pending read of standard input would block the shutdown.
-        runtime.shutdown_background();
-        return result;
+    let mut signals = vec![SignalKind::interrupt(), SignalKind::terminate()];
+    signals.extend(options.stdio.then(SignalKind::hangup));
+    let signals: Vec<i32> = signals.iter().map(SignalKind::as_raw_value).collect();
+    end_after_signals(&signals, END_TIMEOUT, || {}).context(NO_SIGNALS)?;
+    let result = if options.stdio {
+        runtime.block_on(run_stdio(options))
+    } else {
+        runtime.block_on(run_server(options, settings, inherited))
+    };
+    // A file, a lookup or standard input that hangs would block the shutdown.
+    runtime.shutdown_background();
+    result
+}
+
+/// Takes the sockets of the service manager; none if they are not for this process.
+fn inherited_sockets() -> Result<InheritedSockets, ListenError> {
+    match service::socket_warning() {
+        Some(warning) => print_warning(&sanitize(&warning)),
+        None => return InheritedSockets::take(),
     }
-    let settings = options.settings();
-    let clients_max = raise_open_files_limit(settings.clients_max);
-    runtime.block_on(run_server(options, AgentSettings { clients_max, ..settings }))
+    Ok(InheritedSockets::default())
 }
 
 async fn start_agent(
@@ -121,7 +145,11 @@ async fn open_archive(folder: Option<&Path>) -> Result<Option<Archive>, ArchiveE
     }
 }
 
-async fn run_server(options: &Options, settings: AgentSettings) -> anyhow::Result<()> {
+async fn run_server(
+    options: &Options,
+    settings: AgentSettings,
+    inherited: InheritedSockets,
+) -> anyhow::Result<()> {
     let mut stop = std::pin::pin!(stop_signal()?);
     let hangups = catch(SignalKind::hangup())?;
     // A limit of the size of files is an error of a write to --state-dir, not the end of the agent.
@@ -132,11 +160,7 @@ async fn run_server(options: &Options, settings: AgentSettings) -> anyhow::Resul
         tracing::info!(client_certificates, "TCP ports speak TLS");
     }
     let plaintext = options.plaintext(tls.clone());
-    // Before the variables of the sockets are removed.
-    if let Some(warning) = service::socket_warning() {
-        print_warning(&warning);
-    }
-    let mut listeners = Listener::inherited(&plaintext)?;
+    let mut listeners = inherited.listen(&plaintext)?;
     let mut bound = Vec::new();
     // The default address is only used without a socket from systemd.
     if listeners.is_empty() || options.given.contains("listen") {
@@ -159,13 +183,12 @@ async fn run_server(options: &Options, settings: AgentSettings) -> anyhow::Resul
     let metrics = listen(metrics_bound)?;
     if options.log_level() >= Level::WARN {
         let all = listeners.iter().chain(&metrics).map(Listener::address);
-        options.warnings_for(all).iter().for_each(|warning| print_warning(warning));
+        options.warnings_for(all).iter().for_each(|warning| print_warning(&sanitize(warning)));
     }
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let urls = metrics.iter().map(|it| metrics_url(it.address(), tls.is_some()));
     for address in addresses.iter().cloned().chain(urls) {
-        // An error only means that nobody reads standard output.
-        let _ = writeln!(io::stdout(), "listening on {address}");
+        STDOUT.push(&format!("listening on {address}\n"));
     }
     #[cfg(feature = "metrics")]
     let agent = if metrics.is_empty() {
@@ -229,17 +252,22 @@ async fn reload_on_hangup(
 ) -> Infallible {
     while hangups.recv().await.is_some() {
         service::notify_reloading();
-        match tls.as_ref().map(ServerTls::reload) {
+        match reload(tls.clone()).await {
             Some(Ok(())) => tracing::info!("reloaded the TLS files, for new connections"),
-            Some(Err(error)) => {
-                let error = without_error_number(&error.to_string());
-                tracing::error!("keeping the previous certificate: {error}");
-            }
+            Some(Err(error)) => tracing::error!("keeping the previous certificate: {error}"),
             None => tracing::info!("nothing to reload on SIGHUP without TLS"),
         }
         service::notify_ready(status);
     }
     std::future::pending().await
+}
+
+/// Reloads the certificates in another thread, because a file may hang. `None` without TLS.
+async fn reload(tls: Option<ServerTls>) -> Option<Result<(), String>> {
+    let tls = tls?;
+    let read = move || tls.reload().map_err(|error| without_error_number(&error.to_string()));
+    // An error means that the program ends.
+    tokio::task::spawn_blocking(read).await.ok()
 }
 
 async fn run_stdio(options: &Options) -> anyhow::Result<()> {

@@ -2,9 +2,13 @@
 //! `NOTIFY_SOCKET`. Nothing is sent without that variable.
 
 use std::convert::Infallible;
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use loadline_agent::Service;
+use loadline_common::without_error_number;
 use sd_notify::NotifyState;
 use tokio::time::{Instant, sleep};
 
@@ -58,10 +62,27 @@ pub(crate) fn notify_stopping() {
 }
 
 fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        let error = loadline_common::without_error_number(&error.to_string());
-        tracing::warn!(%error, "cannot notify the service manager");
+    static IS_FAILING: AtomicBool = AtomicBool::new(false);
+    let result = send(states);
+    let was_failing = IS_FAILING.swap(result.is_err(), Ordering::Relaxed);
+    match result {
+        Err(error) if !was_failing => {
+            let error = without_error_number(&error.to_string());
+            tracing::warn!(%error, "cannot notify the service manager");
+        }
+        Ok(()) if was_failing => tracing::info!("the service manager is notified again"),
+        Ok(()) | Err(_) => {}
     }
+}
+
+/// Sends a message to the service manager. Unlike [`sd_notify::notify`], does not wait for a manager that
+/// reads nothing.
+fn send(states: &[NotifyState<'_>]) -> io::Result<()> {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    let message: String = states.iter().map(|state| format!("{state}\n")).collect();
+    socket.send_to(message.as_bytes(), path).map(drop)
 }
 
 /// Pings the watchdog of the service manager as long as samples are taken in time. An agent that

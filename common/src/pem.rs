@@ -1,7 +1,6 @@
 //! Certificates and keys from PEM files.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +12,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{InconsistentKeys, RootCertStore};
 
+use crate::files::read_file;
+
 /// Size limit of a PEM file: 1 MiB, four times the CAs of a whole system.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -22,9 +23,6 @@ pub enum TlsFileError {
     /// The file cannot be read.
     #[error("cannot read {}: {}; check the path and its permissions", .0.display(), .1)]
     Read(PathBuf, io::Error),
-    /// The file has more than 1 MiB.
-    #[error("{} is too large for a PEM file, over 1 MiB; check the path", .0.display())]
-    TooLarge(PathBuf),
     /// The file has no certificate.
     #[error("no PEM certificate in {}; give the file that contains BEGIN CERTIFICATE", .0.display())]
     NoCertificate(PathBuf),
@@ -87,13 +85,7 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFil
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|it| it.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    match read {
-        Ok(count) if count as u64 <= FILE_BYTES_MAX => Ok(bytes),
-        Ok(_) => Err(TlsFileError::TooLarge(path.to_owned())),
-        Err(why) => Err(TlsFileError::Read(path.to_owned(), why)),
-    }
+    read_file(path, FILE_BYTES_MAX).map_err(|why| TlsFileError::Read(path.to_owned(), why))
 }
 
 #[cfg(test)]
@@ -161,6 +153,6 @@ mod tests {
             &["invalid certificate or key in", "n.pem"],
         );
         let large = at("large.pem", &vec![b'x'; FILE_BYTES_MAX as usize + 1]);
-        check(&large, &key, &["large.pem is too large"]);
+        check(&large, &key, &["cannot read", "large.pem: larger than 1024 KiB"]);
     }
 }

@@ -17,11 +17,11 @@ mod ui;
 mod values;
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
+use loadline_common::read_file;
 use loadline_protocol::sanitize;
 use toml::de::DeTable;
 
@@ -62,11 +62,12 @@ impl Config {
         };
         let Some(path) = path else { return Ok(Config::default()) };
         let name = sanitize(&path.to_string_lossy()).into_owned();
-        let mut bytes = Vec::new();
-        let file = File::open(&path).map(|file| file.take(BYTES_MAX + 1));
-        file.and_then(|mut file| file.read_to_end(&mut bytes)).map_err(|error| {
+        let bytes = read_file(&path, BYTES_MAX).map_err(|error| {
             let why = match error.kind() {
                 ErrorKind::NotFound => "no such file".to_owned(),
+                ErrorKind::Other | ErrorKind::FileTooLarge | ErrorKind::TimedOut => {
+                    error.to_string()
+                }
                 kind => kind.to_string(),
             };
             format!(
@@ -74,11 +75,6 @@ impl Config {
                  with --config ''"
             )
         })?;
-        if bytes.len() as u64 > BYTES_MAX {
-            return Err(format!(
-                "configuration {name} is larger than 1 MiB; choose another with --config"
-            ));
-        }
         Config::parse(name, path.parent(), &bytes)
     }
 

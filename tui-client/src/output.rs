@@ -157,7 +157,7 @@ pub async fn run(
 
 struct OutputWriter<'a> {
     job: &'a Job,
-    formatter: Box<dyn OutputFormatter + Send>,
+    formatter: Box<dyn OutputFormatter + Send + Sync>,
     sources: Vec<SourceStatus>,
     has_begun: bool,
     /// Columns of all streams so far.
@@ -169,7 +169,7 @@ struct OutputWriter<'a> {
 
 impl OutputWriter<'_> {
     fn new(job: &Job) -> OutputWriter<'_> {
-        let formatter: Box<dyn OutputFormatter + Send> = match job.format {
+        let formatter: Box<dyn OutputFormatter + Send + Sync> = match job.format {
             OutputFormat::Csv => Box::new(csv::CsvFormatter::default()),
             OutputFormat::Json => Box::new(json::JsonFormatter),
             OutputFormat::Raw => Box::new(raw::RawFormatter),

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use loadline_agent::Clock;
-use loadline_common::{error_text, warning_text};
+use loadline_common::{STDERR, check_descriptors};
 use loadline_protocol::{Column, sanitize};
 use ratatui::layout::Size;
 use tokio::sync::mpsc;
@@ -36,6 +36,7 @@ use recordings::resolve_recorded;
 
 /// Runs the program with the arguments and the environment of the process.
 pub fn run_program() -> ExitCode {
+    run::exit_on_panic();
     let settings = match cli::parse() {
         Ok(settings) => settings,
         Err(EarlyExit::Print(text)) => {
@@ -45,44 +46,45 @@ pub fn run_program() -> ExitCode {
         }
         Err(EarlyExit::Error(text)) => {
             print_error(&text);
+            STDERR.flush();
             return ExitCode::from(2);
         }
     };
     for warning in &settings.warnings {
         print_warning(&sanitize(warning));
     }
-    run::exit_on_panic();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = runtime.context("cannot start the async runtime").and_then(|runtime| {
-        let result = runtime.block_on(watch(settings));
-        // A blocking write to a full pipe may still hang; do not wait for it.
-        runtime.shutdown_background();
-        result
-    });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            run::exit_in_time(1);
-            print_error(&format!("{error:#}"));
-            ExitCode::FAILURE
-        }
+    let result = run(settings);
+    if let Err(error) = &result {
+        print_error(&format!("{error:#}"));
     }
+    STDERR.flush();
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(settings: CliSettings) -> anyhow::Result<()> {
+    check_descriptors().map_err(anyhow::Error::msg)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the async runtime")?;
+    let result = runtime.block_on(watch(settings));
+    // A blocking write to a full pipe may still hang; do not wait for it.
+    runtime.shutdown_background();
+    result
 }
 
 /// Writes the error that ends the program to standard error.
 fn print_error(message: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", error_text(&redact(message)));
+    loadline_common::print_error(&redact(message));
 }
 
 /// Writes a warning to standard error; the program continues.
 fn print_warning(message: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", warning_text(&redact(message)));
+    loadline_common::print_warning(&redact(message));
 }
 
 /// Says that ssh has not answered yet, on a line of its own: ssh may have asked for a password.
 fn print_ssh_notice(name: &str) {
     let waiting = format!("{name}: ssh has sent no row yet; answer its question, or press Ctrl-C");
-    let _ = writeln!(std::io::stderr());
+    STDERR.push("\n");
     print_warning(&waiting);
 }
 
@@ -102,7 +104,7 @@ struct Opened {
 }
 
 async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
-    let mut stop = run::signals()?;
+    let mut stop = run::signals().context("cannot handle signals")?;
     let mut opened = tokio::select! {
         opened = open(&mut settings) => opened?,
         () = &mut stop => return Ok(()),
@@ -342,10 +344,9 @@ async fn show(
 }
 
 async fn write(job: Job, events: Events, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let (out, errors) = (std::io::stdout(), std::io::stderr());
     // On a terminal, the progress line would mix with the rows.
-    let is_progress_visible = errors.is_terminal() && !out.is_terminal();
-    let progress = ProgressLine::new(is_progress_visible.then_some(errors), print_warning);
+    let is_progress_visible = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
+    let progress = ProgressLine::new(is_progress_visible.then_some(&STDERR), print_warning);
     let summary = output::run(&job, events, tokio::io::stdout(), progress, stop).await?;
     let name = if let [name] = &*job.sources { format!("{name}: ") } else { String::new() };
     let warn = |count, what: &str, hint: &str| {

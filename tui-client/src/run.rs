@@ -15,6 +15,7 @@ use std::time::Duration;
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::StreamExt as _;
 use loadline_agent::Clock;
+use loadline_common::end_after_signals;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Signal, getpgrp, kill_current_process_group};
@@ -26,7 +27,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::app::{App, Flow, Message};
 use crate::event::Event;
 use crate::link::{Events, TerminalLender};
-pub use screen::{TerminalScreen, exit_on_panic};
+pub use screen::TerminalScreen;
+use screen::restore_terminal;
 pub(crate) use terminal_modes::{has_terminal, lend_plain_terminal};
 use terminal_size::terminal_size;
 
@@ -43,20 +45,15 @@ const BATCH_MAX: usize = 256;
 /// Time that the first frame waits for the history: 250 ms.
 const FIRST_FRAME_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Time that the program may take to end after its terminal is gone, and for its last message: 300 ms.
+/// Time that the program may take to end after its terminal is gone: 300 ms.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// Time from a signal to the end of a program that hangs: 1 s. The program then restores the terminal, which takes
+/// up to 600 ms.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time to wait for SIGCONT after SIGTSTP: 500 ms. Without a shell, the stop may never happen.
 const SUSPEND_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Ends the program after a grace period: a terminal that is not read may block its last message, and
-/// signals are no longer handled.
-pub(crate) fn exit_in_time(code: i32) {
-    std::thread::spawn(move || {
-        std::thread::sleep(EXIT_TIMEOUT);
-        std::process::exit(code);
-    });
-}
 
 /// Returns a receiver that resolves when the terminal is gone, with or without SIGHUP. A thread
 /// polls the descriptor: the reader of keys would miss the hangup, or spin on it.
@@ -380,13 +377,20 @@ impl FrameSchedule {
     }
 }
 
-/// Returns a future that resolves on SIGINT, SIGTERM or SIGHUP.
-pub(crate) fn signals() -> anyhow::Result<impl Future<Output = ()> + Unpin> {
-    use anyhow::Context as _;
-    use tokio::signal::unix::{SignalKind, signal};
+/// Makes a panic in any thread or task end the program, after restoring the terminal.
+pub fn exit_on_panic() {
+    loadline_common::exit_on_panic(restore_terminal);
+}
+
+/// Returns a future that resolves on SIGINT, SIGTERM or SIGHUP. These signals end the program also if it hangs.
+///
+/// # Errors
+/// The system is out of threads or file descriptors.
+pub(crate) fn signals() -> io::Result<impl Future<Output = ()> + Unpin> {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    end_after_signals(&kinds.map(|kind| kind.as_raw_value()), END_TIMEOUT, restore_terminal)?;
     let signals = kinds.into_iter().map(signal).collect::<Result<Vec<_>, _>>();
-    let mut signals = signals.context("cannot install signal handlers")?;
+    let mut signals = signals?;
     Ok(std::future::poll_fn(move |context| {
         let is_received = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
         if is_received { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }

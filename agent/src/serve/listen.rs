@@ -1,5 +1,6 @@
 //! Addresses and their listeners.
 
+mod inherited;
 mod tcp;
 mod unix;
 
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 use crate::serve::connection::Handshake;
 use crate::serve::origin::Origin;
 use crate::serve::tls::ServerTls;
+pub use inherited::InheritedSockets;
 use tcp::BoundTcp;
 use unix::UnixEndpoint;
 
@@ -147,7 +149,8 @@ pub enum ListenError {
     Plaintext(Address),
     /// A socket that another program opened for this one cannot be used.
     #[error(
-        "cannot listen on an inherited socket: {0}; pass a stream socket, ListenStream= in systemd"
+        "cannot listen on an inherited socket: {0}; pass a listening stream socket: ListenStream= and \
+         Accept=no in systemd"
     )]
     Inherited(io::Error),
     /// The system refuses the address.
@@ -241,23 +244,6 @@ impl Listener {
             }
         };
         Ok(BoundAddress(socket))
-    }
-
-    /// Takes over the sockets that systemd or another program opened for this one.
-    pub fn inherited(plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
-        let mut sockets = listenfd::ListenFd::from_env();
-        let mut listeners = Vec::new();
-        for at in 0..sockets.len() {
-            // A socket of another kind fails here and stays available.
-            if let Ok(Some(listener)) = sockets.take_tcp_listener(at) {
-                listeners.push(tcp::adopt(listener, plaintext)?);
-            } else {
-                let listener = sockets.take_unix_listener(at).map_err(ListenError::Inherited)?;
-                let socket = listener.map(UnixEndpoint::adopt).transpose();
-                listeners.extend(socket.map_err(ListenError::Inherited)?.map(Listener::from));
-            }
-        }
-        Ok(listeners)
     }
 
     /// Address of the listener, with the real port if 0 was given.

@@ -5,7 +5,13 @@
 #[cfg(feature = "tls")]
 mod authority;
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
+mod hangs;
+#[cfg(target_os = "linux")]
 mod hostile;
+#[cfg(target_os = "linux")]
+mod inherited;
 #[expect(unreachable_pub, dead_code, reason = "other crates use this file as well")]
 mod loopback;
 #[cfg(feature = "metrics")]

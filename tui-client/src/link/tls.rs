@@ -3,10 +3,11 @@
 mod reason;
 
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use loadline_common::{provider, read_authorities, read_identity};
+use loadline_common::{provider, read_authorities, read_file, read_identity};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -22,6 +23,9 @@ use super::options::TlsClientFiles;
 use super::tcp::TcpTransport;
 use crate::source::Address;
 pub(super) use reason::classify_error;
+
+/// Size limit of the CAs of the system: 4 MiB, sixteen times their usual size.
+const AUTHORITIES_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Error of setting up TLS.
 #[derive(Debug, Error)]
@@ -82,6 +86,9 @@ fn build_config(files: &TlsClientFiles) -> Result<ClientConfig, TlsClientError> 
 }
 
 fn system_authorities() -> Result<RootCertStore, TlsClientError> {
+    if let Some(path) = std::env::var_os("SSL_CERT_FILE") {
+        check_authorities(Path::new(&path))?;
+    }
     let found = rustls_native_certs::load_native_certs();
     let mut authorities = RootCertStore::empty();
     // Some system certificates cannot be parsed; the others suffice.
@@ -91,6 +98,18 @@ fn system_authorities() -> Result<RootCertStore, TlsClientError> {
         return Err(TlsClientError::NoAuthorities(why));
     }
     Ok(authorities)
+}
+
+/// Checks that a file of CAs can be read: the library would wait for a pipe, and read an endless device.
+fn check_authorities(path: &Path) -> Result<(), TlsClientError> {
+    match read_file(path, AUTHORITIES_BYTES_MAX) {
+        // There may be a folder of CAs instead.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let path = path.display();
+            Err(TlsClientError::NoAuthorities(format!(": SSL_CERT_FILE is {path}: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Handshake timeout while the host has another address: 4 s. One of a cluster may accept connections and

@@ -27,7 +27,8 @@ impl<W: Write, F> ProgressLine<W, F> {
         let Some(terminal) = &mut self.terminal else { return };
         if self.is_shown || !text.is_empty() {
             // An error only means that the terminal is gone.
-            let _ = write!(terminal, "{ERASE}{text}").and_then(|()| terminal.flush());
+            let line = format!("{ERASE}{text}");
+            let _ = terminal.write_all(line.as_bytes()).and_then(|()| terminal.flush());
         }
         self.is_shown = !text.is_empty();
     }

@@ -9,10 +9,11 @@ use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode, is_raw_mode_enabled,
 };
+use loadline_common::STDERR;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{exit_in_time, terminal_writer};
+use super::terminal_writer;
 use crate::app::App;
 use crate::canvas::Canvas;
 use crate::view;
@@ -61,6 +62,8 @@ impl TerminalScreen {
 
     /// Sets up the terminal, whatever state other programs left.
     pub(super) fn enter(&mut self) -> io::Result<()> {
+        // Messages belong on the normal screen.
+        STDERR.flush();
         // crossterm skips a mode that it believes to be on: turn raw mode off first.
         disable_raw_mode()?;
         enable_raw_mode()?;
@@ -102,23 +105,14 @@ impl TerminalScreen {
 
 impl Drop for TerminalScreen {
     fn drop(&mut self) {
-        // A suspended program has left already, and the terminal belongs to the shell.
-        if is_raw_mode_enabled().unwrap_or(true) {
-            TerminalScreen::leave();
-        }
+        restore_terminal();
     }
 }
 
-/// Makes a panic in any thread or task end the program, after restoring the terminal. A screen
-/// without its link would continue to show old values.
-pub fn exit_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if is_raw_mode_enabled().unwrap_or(true) {
-            TerminalScreen::leave();
-        }
-        exit_in_time(1);
-        report(info);
-        std::process::exit(1);
-    }));
+/// Restores the terminal if the screen uses it. A suspended program has left already, and the terminal
+/// belongs to the shell.
+pub(super) fn restore_terminal() {
+    if is_raw_mode_enabled().unwrap_or(true) {
+        TerminalScreen::leave();
+    }
 }

@@ -7,6 +7,7 @@
 mod authority;
 mod blocked;
 mod configured;
+mod hangs;
 mod hostile;
 mod imports;
 mod keys;

@@ -1,10 +1,10 @@
 //! Reader of ssh's standard error: why ssh cannot connect or lost its connection.
 
 use std::collections::VecDeque;
-use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use loadline_common::STDERR;
 use loadline_protocol::sanitize;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::ChildStderr;
@@ -43,8 +43,7 @@ impl StderrReader {
                 while let Ok(count @ 1..) = from.read(&mut bytes).await {
                     let lines = lock(&tail).feed(&bytes[..count]);
                     for line in lines {
-                        // An error means that nobody reads our standard error.
-                        let _ = writeln!(io::stderr(), "{line}");
+                        STDERR.push(&format!("{line}\n"));
                     }
                 }
             }
