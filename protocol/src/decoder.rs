@@ -175,6 +175,20 @@ mod tests {
     }
 
     #[test]
+    fn a_discarded_beginning_of_a_line_is_decoded_again() {
+        let mut decoder = Decoder::new();
+        for (mut piece, discarded) in [(&b"1 2\n3 "[..], 2), (b"4 5\n", 0), (b"6", 1), (b"7\n", 0)]
+        {
+            let mut last = None;
+            while let Some(line) = decoder.decode(&mut piece) {
+                last = Some(line.unwrap().to_owned());
+            }
+            assert_eq!(decoder.discard_pending(), discarded, "{last:?}");
+            assert!(last.is_none_or(|last| ["1 2", "4 5", "7"].contains(&&*last)));
+        }
+    }
+
+    #[test]
     fn a_byte_order_mark_is_ignored_only_at_the_start() {
         check(b"\xEF\xBB\xBF1 2\n\xEF\xBB\xBF3\n", &[ok("1 2"), ok("\u{feff}3")]);
     }

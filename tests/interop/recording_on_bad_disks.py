@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ INTERVAL = "250ms"
 
 
 def run(*command: str):
+    if not shutil.which(command[0]):
+        raise Skip(f"{command[0]} is not installed")
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise Skip(f"{command[0]} failed: {result.stderr.strip()}")

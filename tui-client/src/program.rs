@@ -177,9 +177,9 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         let watched = watched.with_memory_share(count);
         let mut watched = if is_fleet { watched.scraped() } else { watched };
         watched.may_prompt = connector.may_prompt();
-        let (first, events) = mpsc::channel(events_max(count));
-        let sender;
-        (sender, opened.recording) = record(settings, &chosen.source, first).await?;
+        let (sender, events) = mpsc::channel(events_max(count));
+        let (sender, recording) = record(settings, &chosen.source, sender).await?;
+        opened.recording = recording;
         let mut options = link_options(settings, chosen, &opened.recorded_columns);
         // The machines of one server follow or ignore a request alike: one warning is enough.
         let is_first = last != Some(chosen);

@@ -12,7 +12,7 @@ mod recording_queue;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loadline_protocol::{LINE_MAX, SafeText, sanitize};
 use tokio::sync::mpsc;
@@ -28,6 +28,10 @@ const QUEUED_EVENTS_MAX: usize = 8;
 
 /// Time between two reports of a stalled recording: 1 s.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time in which a message is not repeated: 1 min. Another program may change the file all the time. At
+/// most a few messages arrive per second.
+const REPEAT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Recording of a source to a file.
 #[derive(Debug)]
@@ -66,6 +70,7 @@ impl FileRecorder {
             stalled: None,
             is_too_long_reported: false,
             missing_rows: 0,
+            messages: Vec::new(),
         };
         tokio::spawn(task.run(queued));
         sender
@@ -92,6 +97,8 @@ struct RecorderTask {
     is_too_long_reported: bool,
     /// Number of rows that the file lacks since the recording stalled.
     missing_rows: u64,
+    /// Messages of the last [`REPEAT_INTERVAL`].
+    messages: Vec<(String, Instant)>,
 }
 
 impl RecorderTask {
@@ -188,7 +195,12 @@ impl RecorderTask {
         self.warn(&format!("recording to {} continues, {missing}", self.name)).await;
     }
 
-    async fn warn(&self, message: &str) {
+    async fn warn(&mut self, message: &str) {
+        self.messages.retain(|(_, sent)| sent.elapsed() < REPEAT_INTERVAL);
+        if self.messages.iter().any(|(sent, _)| sent == message) {
+            return;
+        }
+        self.messages.push((message.to_owned(), Instant::now()));
         send(&self.events, Event::Warning(SafeText::new(message))).await;
     }
 }

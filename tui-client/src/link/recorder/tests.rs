@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
-use std::time::Instant;
 
 use loadline_protocol::{Header, RunId, Schema, Seq, Stamp, Time, VERSION};
 
@@ -486,6 +485,35 @@ async fn a_row_too_long_for_a_line_is_skipped_and_reported_once() {
     let rows = row_lines(&text);
     assert_eq!(rows.len(), 1);
     assert!(rows[0].starts_with("3.000 1.00 "), "{text}");
+}
+
+#[tokio::test]
+async fn a_file_that_another_program_keeps_writing_is_reported_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.load");
+    let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+    let recording = FileRecorder::open(path.clone(), None).await.unwrap();
+    let recorded = recording.spawn(Recorder::new(None), false, sender);
+    let mut states = Vec::new();
+    recorded.send(stream(Some(1), 1)).await.unwrap();
+    next(&mut events, &mut states).await;
+    for seq in 1..=5 {
+        recorded.send(row(seq, Some(seq as u64), &[1.0])).await.unwrap();
+        next(&mut events, &mut states).await;
+        let start = Instant::now();
+        while !text_of(&path).ends_with(&format!("{seq}.000 {seq} 1.00\n")) {
+            assert!(start.elapsed() < DEADLINE, "{}", text_of(&path));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        File::options().append(true).open(&path).unwrap().write_all(b"9 9 9\n").unwrap();
+    }
+    drop(recorded);
+    while let Some(event) = events.recv().await {
+        states.push(event);
+    }
+    assert_eq!(words(&states).matches("was written by another program").count(), 1);
+    assert_eq!(recording.finish(), None);
+    assert_eq!(text_of(&path).matches("# columns").count(), 5);
 }
 
 #[tokio::test]
