@@ -19,7 +19,7 @@ pub struct Clock {
 
 /// Jump of the wall clock since the previous call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClockStep {
+pub(crate) enum ClockStep {
     /// No jump.
     Steady,
     /// Jump forward, for example after a suspension: timestamps have a gap.
@@ -51,8 +51,14 @@ impl Clock {
         self.now_with_step().0
     }
 
+    /// Returns the current time, and whether the wall clock jumped forward since the previous call.
+    pub fn now_with_jump(&mut self) -> (Time, bool) {
+        let (now, step) = self.now_with_step();
+        (now, step == ClockStep::Forward)
+    }
+
     /// Returns the current time, and the jump of the wall clock since the previous call.
-    pub fn now_with_step(&mut self) -> (Time, ClockStep) {
+    pub(crate) fn now_with_step(&mut self) -> (Time, ClockStep) {
         let now = Instant::now();
         let elapsed_ms = now.duration_since(self.anchored_at).as_millis() as i64;
         let anchored_ms = self.anchor_ms.saturating_add(elapsed_ms);

@@ -68,7 +68,7 @@ mod vitals;
 
 pub use agent::{Agent, AgentSettings};
 pub use archive::{Archive, ArchiveError};
-pub use clock::{Clock, ClockStep};
+pub use clock::Clock;
 pub use ring::SAMPLES_MAX;
 pub use serve::ServerTlsFiles;
 pub use serve::connection::{Connection, Handshake, PendingHandshake, without_handshake};

@@ -19,6 +19,8 @@ pub enum Event {
         /// Time by this machine's clock.
         at: Time,
     },
+    /// This machine's clock was set ahead, or the machine slept.
+    TimeJumped,
     /// The link starts to read a recording.
     Replaying,
     /// Progress of reading a large recording in percent; 100 at its end.

@@ -30,7 +30,7 @@ use std::io;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use loadline_agent::{Clock, ClockStep};
+use loadline_agent::Clock;
 use loadline_common::without_error_number;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
@@ -225,8 +225,9 @@ impl Link {
                 count = stream.read(&mut bytes) => match count {
                     Ok(0) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),
                     Ok(count) => {
-                        let (now, step) = self.clock.now_with_step();
-                        if step != ClockStep::Steady {
+                        let (now, has_jumped) = self.clock.now_with_jump();
+                        if has_jumped {
+                            send(events, Event::TimeJumped).await;
                             clock_at = Instant::now();
                         }
                         send(events, Event::Received { bytes: count as u64 }).await;

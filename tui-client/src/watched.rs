@@ -86,6 +86,7 @@ impl Watched {
                 self.connection.connect();
                 self.transit.connect();
             }
+            Event::TimeJumped => self.transit.forget_clock(),
             Event::RequestSent { at } => self.transit.send_request(at),
             Event::Disconnected { reason, retry_at: retry, .. } => {
                 let duration = self.connection.disconnect(Outage { reason, retry });
@@ -113,9 +114,7 @@ impl Watched {
                 self.ingest.samples.merge();
                 self.connection.caught_up = true;
                 let interval = self.interval().unwrap_or_default();
-                if self.header().is_some_and(|header| header.now.is_none()) {
-                    self.transit.end_history(self.ingest.newest_of_run(), interval, now);
-                }
+                self.transit.end_history(self.ingest.newest_of_run(), interval, now);
                 self.update_clock();
             }
             Event::Skipped { count } => self.ingest.skip(count),
@@ -222,6 +221,11 @@ impl Watched {
     /// Returns the time by which rows arrive late, if it is known to be more than a second.
     pub(crate) fn lateness(&self) -> Option<Duration> {
         self.transit.lateness()
+    }
+
+    /// Returns whether an answer limits the clock offset.
+    pub(crate) fn is_clock_measured(&self) -> bool {
+        self.transit.is_measured()
     }
 
     pub(crate) fn age(&self, now: Time) -> Option<Duration> {

@@ -338,7 +338,7 @@ pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     if app.window.paused_at().is_some() {
         spans.push(Span::styled("PAUSED", STRONG));
     } else if !fresh || newest.is_none() {
-        spans.push(Span::styled(app.sources.watched().state(app.now).word(), STRONG));
+        spans.push(Span::styled(app.sources.watched().state(app.now).label(), STRONG));
     }
     // Values beyond the end of the row are not even formatted.
     for (chart, line) in app.sources.charts().iter().flat_map(Chart::lines_with_chart) {

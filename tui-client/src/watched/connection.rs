@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use loadline_protocol::{Health, SafeText, Time, duration_ms};
+use loadline_protocol::{Health, SafeText, Time};
 
 use super::rates::ByteRate;
+use crate::history_progress::HistoryProgress;
 
 /// State of a source. Nothing else decides whether its rows are fresh.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,14 +79,6 @@ enum LinkStatus {
     Ended(SafeText),
 }
 
-/// Rows older than the agent's newest, which are on their way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Load {
-    /// Time of the first row by the agent's clock.
-    first: Option<Time>,
-    percent: Option<u8>,
-}
-
 /// Limits that decide the state of a connected source.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -100,8 +93,9 @@ pub(super) struct Limits {
 pub(crate) struct Connection {
     /// True if the history of this connection is complete.
     pub(crate) caught_up: bool,
-    /// `None` once the newest sample was up to date on this connection.
-    load: Option<Load>,
+    /// Rows older than the agent's newest are on their way. `None` once the newest sample was up to
+    /// date on this connection.
+    load: Option<HistoryProgress>,
     /// Percentage of a recording that has been read; `None` once all of it is.
     pub(crate) read_percent: Option<u8>,
     /// Health of this connection's agent, if reported.
@@ -157,12 +151,9 @@ impl Connection {
 
     /// Notes the time of a row of the history; `agent_now` is the agent's time, if known.
     pub(super) fn advance_history(&mut self, row: Time, agent_now: Option<Time>) {
-        let Some(load) = &mut self.load else { return };
-        let first = *load.first.get_or_insert(row);
-        let span_ms = |now: Time| u64::try_from(now.ms_since(first)).ok().filter(|ms| *ms > 0);
-        // At most 99 before the end.
-        let percent = |ms: u64| (duration_ms(row - first) as u64).saturating_mul(100) / ms;
-        load.percent = agent_now.and_then(span_ms).map(|ms| percent(ms).min(99) as u8);
+        if let Some(load) = &mut self.load {
+            load.advance(row, agent_now);
+        }
     }
 
     /// Ends the load if the history is complete, and the newest sample is up to date.

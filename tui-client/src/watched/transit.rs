@@ -55,8 +55,11 @@ pub(super) struct Transit {
     previous_fastest: Option<i64>,
     /// Arrival of the first row since the transits are steady, and of the last row.
     steady: Option<(Time, Time)>,
-    /// Times of the requests without an answer so far, the oldest first.
-    requests: VecDeque<Time>,
+    /// Times of the requests without an answer so far, the oldest first. `None` if our clock was set
+    /// since.
+    requests: VecDeque<Option<Time>>,
+    /// True if the agent's answers have its time.
+    has_timed_answers: bool,
     /// Time of a request whose answer had no time: the next row has the agent's.
     untimed_request: Option<Time>,
     offset_max: Option<OffsetMax>,
@@ -76,7 +79,7 @@ impl Transit {
     /// Forgets the requests of another connection.
     pub(super) fn connect(&mut self) {
         self.requests.clear();
-        self.untimed_request = None;
+        (self.has_timed_answers, self.untimed_request) = (false, None);
     }
 
     /// Forgets the transits of another run, but not the requests and the offset.
@@ -84,15 +87,23 @@ impl Transit {
         *self = Transit {
             is_scraped: self.is_scraped,
             requests: std::mem::take(&mut self.requests),
+            has_timed_answers: self.has_timed_answers,
             raw_offset_ms: self.raw_offset_ms,
             ..Transit::default()
         };
     }
 
+    /// Forgets all measurements: our clock was set ahead, or this machine slept.
+    pub(super) fn forget_clock(&mut self) {
+        self.begin_run();
+        self.requests.iter_mut().for_each(|sent| *sent = None);
+    }
+
     /// Moves all times: our clock was set back by `ms`.
     pub(super) fn set_back(&mut self, ms: i64) {
         let steady = self.steady.iter_mut().flat_map(|(first, last)| [first, last]);
-        let times = self.requests.iter_mut().chain(&mut self.untimed_request).chain(steady);
+        let requests = self.requests.iter_mut().flatten();
+        let times = requests.chain(&mut self.untimed_request).chain(steady);
         for time in times.chain([&mut self.period_start]) {
             *time = time.shifted_ms(-ms);
         }
@@ -103,21 +114,25 @@ impl Transit {
 
     pub(super) fn send_request(&mut self, at: Time) {
         if self.requests.len() < REQUESTS_MAX {
-            self.requests.push_back(at);
+            self.requests.push_back(Some(at));
         }
     }
 
     /// Notes the answer to the oldest request, written at `agent_now`.
     pub(super) fn answer(&mut self, agent_now: Time, received: Time) {
-        if let Some(sent) = self.requests.pop_front() {
+        self.has_timed_answers = true;
+        if let Some(sent) = self.requests.pop_front().flatten() {
             self.limit_offset(agent_now, Duration::ZERO, sent, received);
         }
     }
 
-    /// Notes the end of a history whose header had no time: its last row was the newest sample when the
+    /// Notes the end of a history. If the answer had no time: the last row was the newest sample when the
     /// agent read the request.
     pub(super) fn end_history(&mut self, newest: Option<Time>, interval: Duration, now: Time) {
-        let Some(sent) = self.requests.pop_front() else { return };
+        if self.has_timed_answers {
+            return;
+        }
+        let Some(sent) = self.requests.pop_front().flatten() else { return };
         self.requests.clear();
         match newest {
             Some(newest) => self.limit_offset(newest, interval, sent, now),
