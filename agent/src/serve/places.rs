@@ -24,8 +24,7 @@
 //!
 //! A newcomer that may replace nobody is refused.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::AbortHandle;
@@ -45,15 +44,16 @@ struct Places {
     origins: HashMap<Origin, Clients>,
 }
 
-/// Clients of one origin, with the tasks that serve them. The first one gives way first.
-type Clients = BTreeMap<Standing, Option<AbortHandle>>;
+/// Clients of one origin in the order of their standing, with the tasks that serve them. Most origins
+/// have one client, and newcomers go to the end.
+type Clients = Vec<(Standing, Option<AbortHandle>)>;
 
-/// Standing of a client within its origin. The lowest gives way first.
+/// Standing of a client within its origin. The highest gives way first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Standing {
-    is_authenticated: bool,
-    is_active: bool,
-    number: Reverse<u64>,
+    is_stranger: bool,
+    is_idle: bool,
+    number: u64,
 }
 
 /// Identity of a place. It is never given to another client.
@@ -84,7 +84,7 @@ pub(crate) struct Evicted {
 impl PlaceId {
     fn standing(self, is_active: bool) -> Standing {
         let PlaceId { is_authenticated, number, .. } = self;
-        Standing { is_authenticated, is_active, number: Reverse(number) }
+        Standing { is_stranger: !is_authenticated, is_idle: !is_active, number }
     }
 }
 
@@ -112,7 +112,7 @@ impl Places {
             None
         };
         let evicted = leaver.and_then(|leaver| self.leave(leaver));
-        self.origins.entry(origin).or_default().insert(newcomer.standing(false), None);
+        insert(self.origins.entry(origin).or_default(), newcomer.standing(false), None);
         self.taken += 1;
         Ok((newcomer, evicted))
     }
@@ -132,32 +132,32 @@ impl Places {
         origins: impl Iterator<Item = (&'a Origin, &'a Clients)>,
     ) -> Option<PlaceId> {
         let candidates = origins.filter_map(|(origin, clients)| {
-            let (standing, share) = (*clients.first_key_value()?.0, clients.len());
-            let Standing { is_authenticated, is_active, number } = standing;
-            let goes = if is_authenticated != newcomer.is_authenticated {
-                newcomer.is_authenticated
-            } else if is_active {
+            let (Standing { is_stranger, is_idle, number }, share) =
+                (clients.last()?.0, clients.len());
+            let goes = if is_stranger == newcomer.is_authenticated {
+                is_stranger
+            } else if !is_idle {
                 share >= own + 2
             } else if share == 1 {
                 own == 0 && self.taken > 1
             } else {
                 share > own || *origin == newcomer.origin
             };
-            let order = (is_authenticated, share == 1, is_active, Reverse(share), number);
-            let id = PlaceId { origin: *origin, is_authenticated, number: number.0 };
+            let order = (is_stranger, share > 1, is_idle, share, number);
+            let id = PlaceId { origin: *origin, is_authenticated: !is_stranger, number };
             goes.then_some((order, id))
         });
-        candidates.min().map(|(_, id)| id)
+        candidates.max().map(|(_, id)| id)
     }
 
     fn share(&self, origin: Origin) -> usize {
-        self.origins.get(&origin).map_or(0, Clients::len)
+        self.origins.get(&origin).map_or(0, Vec::len)
     }
 
     /// Frees a place. `None` if it was lost before.
     fn leave(&mut self, id: PlaceId) -> Option<Evicted> {
         let clients = self.origins.get_mut(&id.origin)?;
-        let session = [false, true].into_iter().find_map(|at| clients.remove(&id.standing(at)))?;
+        let (_, session) = clients.remove(position(clients, id)?);
         if clients.is_empty() {
             self.origins.remove(&id.origin);
         }
@@ -172,17 +172,29 @@ impl Places {
     /// Changes whether a client is active, unless it has lost its place.
     fn set_active(&mut self, id: PlaceId, is_active: bool) {
         if let Some(clients) = self.origins.get_mut(&id.origin)
-            && let Some(session) = clients.remove(&id.standing(!is_active))
+            && let Some(at) = position(clients, id)
         {
-            clients.insert(id.standing(is_active), session);
+            let (_, session) = clients.remove(at);
+            insert(clients, id.standing(is_active), session);
         }
     }
 
     fn has(&self, id: PlaceId) -> bool {
-        self.origins.get(&id.origin).is_some_and(|clients| {
-            [false, true].into_iter().any(|at| clients.contains_key(&id.standing(at)))
-        })
+        self.origins.get(&id.origin).is_some_and(|clients| position(clients, id).is_some())
     }
+}
+
+fn insert(clients: &mut Clients, standing: Standing, session: Option<AbortHandle>) {
+    let at = clients.partition_point(|(other, _)| *other < standing);
+    clients.insert(at, (standing, session));
+}
+
+/// Returns the position of a client, active or not.
+fn position(clients: &Clients, id: PlaceId) -> Option<usize> {
+    let found = |is_active| {
+        clients.binary_search_by_key(&id.standing(is_active), |(standing, _)| *standing).ok()
+    };
+    found(false).or_else(|| found(true))
 }
 
 /// Handle of the places of one server, which the server and its sessions lock for one call each.
@@ -216,9 +228,10 @@ impl SharedPlaces {
     /// Sets the task that ends when the place is lost.
     pub(crate) fn set_session(&self, id: PlaceId, session: AbortHandle) {
         let mut places = self.lock();
-        let clients = places.origins.get_mut(&id.origin);
-        if let Some(entry) = clients.and_then(|clients| clients.get_mut(&id.standing(false))) {
-            *entry = Some(session);
+        if let Some(clients) = places.origins.get_mut(&id.origin)
+            && let Some(at) = position(clients, id)
+        {
+            clients[at].1 = Some(session);
         }
     }
 }
@@ -262,6 +275,8 @@ impl Evicted {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -311,11 +326,14 @@ mod tests {
         fn check_bounds(&self) {
             let Places { max, per_origin_max, taken, .. } = self.places;
             assert!(taken == self.clients.len() && taken <= max);
-            let shares = self.places.origins.values().map(Clients::len);
+            let shares = self.places.origins.values().map(Vec::len);
             assert!(shares.clone().all(|share| (1..=per_origin_max).contains(&share)));
             assert_eq!(shares.sum::<usize>(), taken);
+            let in_order = |clients: &Clients| clients.is_sorted_by_key(|(standing, _)| *standing);
+            assert!(self.places.origins.values().all(in_order));
             assert!(self.clients.iter().all(|(id, is_active)| {
-                self.places.origins[&id.origin].contains_key(&id.standing(*is_active))
+                let clients = &self.places.origins[&id.origin];
+                clients[position(clients, *id).unwrap()].0 == id.standing(*is_active)
             }));
         }
     }

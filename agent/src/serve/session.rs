@@ -239,8 +239,9 @@ impl<S: AsyncWrite + Unpin> Session<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Drop for Session<S> {
-    /// Tells a subscribed client that it has lost its place: the server aborts its task, which
-    /// otherwise costs a session nothing. A half-sent line makes room for no note.
+    /// Writes the reason to a subscribed client that has lost its place. The server aborts the task of
+    /// the session: unlike a flag or a channel, that costs nothing while rows are sent. After a
+    /// half-sent line there is no reason.
     fn drop(&mut self) {
         if self.is_subscribed()
             && self.outbox.is_empty()
