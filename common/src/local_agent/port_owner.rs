@@ -44,8 +44,8 @@ impl Connection {
 
     fn find_in(self, list: &str) -> Option<User> {
         let (peer, ours) = (hex(self.peer), hex(self.ours));
-        let lines = BufReader::new(File::open(list).ok()?).lines().map_while(Result::ok);
-        lines.filter_map(|line| accepting_user(&line, &peer, &ours)).next()
+        let mut lines = BufReader::new(File::open(list).ok()?).lines().map_while(Result::ok);
+        lines.find_map(|line| accepting_user(&line, &peer, &ours))
     }
 
     fn mapped(self) -> Connection {
