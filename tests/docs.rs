@@ -114,9 +114,9 @@ fn unescaped(source: &str) -> String {
     joined(&code(source)).replace("\\\"", "\"")
 }
 
-/// Returns the sources of both programs and of the protocol.
+/// Returns the sources of both programs and of what they share.
 fn sources() -> Vec<String> {
-    let folders = ["agent/src", "tui-client/src", "protocol/src"];
+    let folders = ["agent/src", "tui-client/src", "common/src", "protocol/src"];
     let files = folders.iter().flat_map(|folder| files(&root().join(folder), "rs"));
     files.filter(|(path, _)| !path.ends_with("tests.rs")).map(|(_, text)| text).collect()
 }

@@ -33,11 +33,11 @@ impl StdioAgent {
     /// free.
     fn without_local_agent(options: &str) -> StdioAgent {
         let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        StdioAgent::with_local_agent(unused, options)
+        StdioAgent::with_local_agent(&unused, options)
     }
 
     /// Starts the program on a machine whose agent has this address.
-    fn with_local_agent(local_agent: impl ToString, options: &str) -> StdioAgent {
+    fn with_local_agent(local_agent: &impl ToString, options: &str) -> StdioAgent {
         let mut child = Command::new(env!("CARGO_BIN_EXE_loadline-agent"))
             .arg("--stdio")
             .args(options.split_whitespace())
@@ -158,7 +158,7 @@ fn a_signal_ends_the_program_with_a_bye() {
 #[test]
 fn the_stream_of_a_local_agent_is_proxied() {
     let (local_agent, received) = greeting_server(b"1 2 3 any bytes \xff\n");
-    let mut agent = StdioAgent::with_local_agent(local_agent, "");
+    let mut agent = StdioAgent::with_local_agent(&local_agent, "");
     let mut bytes = Vec::new();
     agent.rows.as_mut().unwrap().read_until(b'\n', &mut bytes).unwrap();
     assert_eq!(bytes, b"1 2 3 any bytes \xff\n");
@@ -172,7 +172,7 @@ fn the_stream_of_a_local_agent_is_proxied() {
 #[test]
 fn a_proxied_stream_ends_when_the_output_is_closed() {
     let (local_agent, received) = greeting_server(b"1 2 3\n");
-    let mut agent = StdioAgent::with_local_agent(local_agent, "");
+    let mut agent = StdioAgent::with_local_agent(&local_agent, "");
     agent.line();
     agent.rows = None;
     agent.assert_ends();
@@ -182,7 +182,7 @@ fn a_proxied_stream_ends_when_the_output_is_closed() {
 #[test]
 fn a_server_that_is_no_agent_is_not_proxied() {
     let (local_agent, received) = greeting_server(b"SSH-2.0-other\r\n");
-    let mut agent = StdioAgent::with_local_agent(local_agent, "");
+    let mut agent = StdioAgent::with_local_agent(&local_agent, "");
     assert_eq!(agent.line().split_whitespace().count(), 6);
     assert_eq!(received.recv_timeout(DEADLINE).unwrap(), "the end");
     agent.requests = None;

@@ -1,6 +1,6 @@
 //! User at the other end of a TCP connection within this machine.
 //!
-//! Linux lists connections with their users in `/proc/self/net`. Other systems do not tell.
+//! Linux lists connections with their users in `/proc/self/net`. Other systems have no such list.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -26,8 +26,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Returns the user whose process accepted the connection. `None` if the system does not tell,
-    /// or if the peer has closed the connection.
+    /// Returns the user whose process accepted the connection. `None` if the system does not
+    /// list it, or if the peer has closed the connection.
     pub(super) async fn peer_user(self) -> Option<User> {
         let lookup = spawn_blocking(move || self.find());
         timeout(LOOKUP_TIMEOUT, lookup).await.ok()?.ok()?
@@ -44,8 +44,8 @@ impl Connection {
 
     fn find_in(self, list: &str) -> Option<User> {
         let (peer, ours) = (hex(self.peer), hex(self.ours));
-        let lines = BufReader::new(File::open(list).ok()?).lines().map_while(Result::ok);
-        lines.filter_map(|line| accepting_user(&line, &peer, &ours)).next()
+        let mut lines = BufReader::new(File::open(list).ok()?).lines().map_while(Result::ok);
+        lines.find_map(|line| accepting_user(&line, &peer, &ours))
     }
 
     fn mapped(self) -> Connection {
