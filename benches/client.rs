@@ -14,16 +14,19 @@ use divan::{AllocProfiler, Bencher};
 use loadline::canvas::Canvas;
 use loadline::event::Event;
 use loadline::link::{
-    Connector, EVENTS_MAX, Link, LinkOptions, SshCommand, TlsClient, TlsClientFiles,
+    Connector, EVENTS_MAX, Events, Link, LinkOptions, SshCommand, TlsClient, TlsClientFiles,
 };
+use loadline::output::{self, Job, OutputFormat, ProgressLine};
 use loadline::source::Source;
 use loadline::store::{Slot, Store, Window};
+use loadline::time_spec::TimeBounds;
 use loadline::view;
 use loadline::watched::Watched;
+use loadline::zone::Zone;
 use loadline_agent::Clock;
 use loadline_benches::{
     RETENTION, SampleValues, WEEK, filled_store, plain_stream, replay, samples, screen,
-    subscribed_stream, window,
+    subscribed_stream, wide_stream, window,
 };
 use loadline_protocol::Time;
 use ratatui::buffer::Buffer;
@@ -100,6 +103,40 @@ fn open_a_file(bencher: Bencher<'_, '_>, kind: &str) {
                 }
             }
             watched
+        })
+    });
+}
+
+/// Number of values in the rows of [`values_to_csv`].
+const VALUES: usize = 400_000;
+
+/// Writes rows with many columns as CSV. Items are values: one of a wide row costs as much as one of a narrow row.
+#[divan::bench(args = [1000, 4000], sample_count = 5)]
+fn values_to_csv(bencher: Bencher<'_, '_>, columns: usize) {
+    let mut events = Vec::new();
+    replay(&wide_stream(columns, VALUES / columns), |_, event| events.push(event));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime of the current thread always starts");
+    let job = Job {
+        format: OutputFormat::Csv,
+        count: Some((VALUES / columns) as u64),
+        bounds: TimeBounds::default(),
+        sources: vec!["web-1".to_owned()],
+        zone: Zone::Fixed(0),
+        interval: None,
+        recorded_columns: Vec::new(),
+    };
+    bencher.counter(ItemsCount::new(VALUES)).bench_local(|| {
+        runtime.block_on(async {
+            let (sender, receiver) = tokio::sync::mpsc::channel(events.len());
+            for event in &events {
+                sender.try_send(event.clone()).expect("the channel has room for all events");
+            }
+            let (events, progress) =
+                (Events::new([receiver]), ProgressLine::new(None::<Vec<u8>>, |_: &str| {}));
+            let written =
+                output::run(&job, events, tokio::io::sink(), progress, std::future::pending());
+            written.await.expect("all rows are written")
         })
     });
 }

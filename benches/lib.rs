@@ -81,6 +81,16 @@ pub fn plain_stream(rows: usize) -> String {
     text
 }
 
+/// Returns a plain stream of `rows` rows of `columns` digits. A line of 4,000 digits fits the line format.
+#[must_use]
+pub fn wide_stream(columns: usize, rows: usize) -> String {
+    let row = |row: usize| {
+        let digits: Vec<String> = (0..columns).map(|at| ((at + row) % 10).to_string()).collect();
+        digits.join(" ") + "\n"
+    };
+    (0..rows).map(row).collect()
+}
+
 /// Returns a store of six columns with `count` samples.
 #[must_use]
 pub fn filled_store(count: usize) -> Store {

@@ -1,5 +1,6 @@
 //! Precedence of options: command line, environment, configuration, defaults.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue};
@@ -117,7 +118,7 @@ fn without_typed_passwords(error: &str, line: &[OsString]) -> String {
 /// Returns the error of a column that is given twice.
 pub(super) fn repeated_column(columns: &[String]) -> Option<String> {
     let name = |column: &String| column.split(':').next().unwrap_or_default().to_owned();
-    let names: Vec<String> = columns.iter().map(name).collect();
-    let (_, twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name))?;
+    let mut names = HashSet::new();
+    let twice = columns.iter().map(name).find(|name| !names.insert(name.clone()))?;
     Some(format!("column {twice:?} is given twice; give each column once"))
 }

@@ -1,5 +1,7 @@
 //! Selection of columns by name, and the columns of a plain stream.
 
+use std::collections::HashMap;
+
 use loadline_common::with_suggestion;
 use loadline_protocol::{Column, LineError, PLAIN_COLUMNS, Schema, Stamp};
 
@@ -17,9 +19,11 @@ impl ColumnSelection {
         names: &[String],
     ) -> Result<(ColumnSelection, Schema), Disconnect> {
         // Names match without units: `cpu:%` selects `cpu`.
+        let columns = schema.columns().iter().enumerate();
+        let positions: HashMap<&str, usize> = columns.map(|(at, it)| (it.name(), at)).collect();
         let index = |name: &String| {
             let bare = bare_name(name);
-            schema.position(bare).ok_or_else(|| unknown_column(bare, schema))
+            positions.get(bare).copied().ok_or_else(|| unknown_column(bare, schema))
         };
         let indices = names.iter().map(index).collect::<Result<Vec<_>, _>>()?;
         let columns: Vec<Column> = indices.iter().map(|at| schema.columns()[*at].clone()).collect();

@@ -37,10 +37,8 @@ pub(super) struct StreamTraits {
 impl ReadOptions {
     /// Returns the names that belong to columns of a recording.
     pub(crate) fn recorded_names(names: Option<&[String]>, recorded: &[Column]) -> HashSet<String> {
-        let is_recorded = |name: &&String| {
-            let bare = bare_name(name);
-            recorded.iter().any(|column| column.name() == bare)
-        };
+        let recorded: HashSet<&str> = recorded.iter().map(Column::name).collect();
+        let is_recorded = |name: &&String| recorded.contains(bare_name(name));
         names.unwrap_or_default().iter().filter(is_recorded).cloned().collect()
     }
 
@@ -52,7 +50,8 @@ impl ReadOptions {
     ) -> Result<(ColumnSelection, Option<Schema>), Disconnect> {
         let all = || (ColumnSelection::default(), Some(columns.clone()));
         let Some(names) = &self.columns else { return Ok(all()) };
-        let has = |name: &str| columns.position(bare_name(name)).is_some();
+        let known: HashSet<&str> = columns.columns().iter().map(Column::name).collect();
+        let has = |name: &str| known.contains(bare_name(name));
         let is_wanted = |name: &&String| has(name) || !self.optional_columns.contains(*name);
         let wanted: Vec<String> = names.iter().filter(is_wanted).cloned().collect();
         if wanted.is_empty() {

@@ -2,6 +2,10 @@
 //!
 //! Each line has as many fields as the heading. Columns that come later are left out with a message,
 //! except those of a stream that has no column of the heading: it begins another heading.
+//!
+//! A text that a spreadsheet would run as a formula begins with a single quote. Names come from servers.
+
+use std::borrow::Cow;
 
 use loadline_protocol::Column;
 
@@ -19,7 +23,8 @@ impl CsvFormatter {
     fn write_heading(&mut self, columns: &[Column], out: &mut String) {
         self.heading_columns = columns.len();
         let fixed = ["timestamp", "received", "source", "seq"].into_iter();
-        write_record(out, fixed.chain(columns.iter().map(Column::name)));
+        let names: Vec<_> = columns.iter().map(|column| text_cell(column.name())).collect();
+        write_record(out, fixed.chain(names.iter().map(AsRef::as_ref)));
     }
 }
 
@@ -58,12 +63,23 @@ impl OutputFormatter for CsvFormatter {
         let mut fields = vec![
             utc_text(sample.time),
             utc_text(sample.received),
-            row.name.to_owned(),
+            text_cell(row.name).into_owned(),
             sample.seq.map_or(String::new(), |seq| seq.to_string()),
         ];
         fields.extend((0..self.heading_columns).map(|column| row.value_text(column, "")));
         write_record(out, fields.iter().map(String::as_str));
     }
+}
+
+/// First characters of formulas, also in full width, and the control characters that some spreadsheets skip.
+const FORMULA_MARKS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+
+/// Returns a text with a quote in front if a spreadsheet could take it for a formula.
+fn text_cell(text: &str) -> Cow<'_, str> {
+    if text.trim_start_matches(' ').starts_with(FORMULA_MARKS) {
+        return format!("'{text}").into();
+    }
+    text.into()
 }
 
 fn write_record<'a>(out: &mut String, fields: impl Iterator<Item = &'a str>) {

@@ -294,6 +294,53 @@ async fn a_server_that_never_sends_a_row_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_name_is_no_formula_in_a_spreadsheet() {
+    let columns = "+1+1 +a -b:% @c ＝d e-f 'g";
+    let row = row(Some(1), &[-5.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let events = vec![Event::Connected, stream(columns, false), row];
+    for (name, expected) in [("=x", "'=x"), (" @x", "' @x"), ("web-1", "web-1"), ("\tx", "'\tx")] {
+        let (_sender, receiver) = queue(events.clone());
+        let job = job(OutputFormat::Csv, Some(1), &[name]);
+        let (text, ..) = output_of(&job, Events::new([receiver])).await;
+        let (heading, line) = text.trim_end().split_once('\n').unwrap();
+        assert_eq!(heading, "timestamp,received,source,seq,'+1+1,'+a,'-b,'@c,'＝d,e-f,'g");
+        assert!(line.contains(&format!(",{expected},1,-5.")), "{line}");
+    }
+}
+
+/// Returns the CPU time of this thread in nanoseconds that an output of 100,000 values takes.
+fn cpu_time(format: OutputFormat, columns: usize) -> i64 {
+    let names: Vec<String> = (0..columns).map(|at| format!("c{at}")).collect();
+    let values: Vec<f64> = (0..columns).map(|at| (at % 10) as f64).collect();
+    let rows = (1..=100_000 / columns as u64).map(|seq| row(Some(seq), &values));
+    let rows: Vec<Event> = rows.collect();
+    let job = job(format, None, &["x"]);
+    let mut writer = OutputWriter::new(&job);
+    let now = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        time.tv_sec * 1_000_000_000 + time.tv_nsec
+    };
+    writer.write_event(0, &stream(&names.join(" "), false));
+    let begin = now();
+    for row in &rows {
+        writer.write_event(0, row);
+        writer.text.clear();
+    }
+    now() - begin
+}
+
+#[test]
+fn a_value_costs_the_same_in_wide_and_narrow_rows() {
+    for format in [OutputFormat::Csv, OutputFormat::Json, OutputFormat::Table] {
+        // The least of a few runs: caches and other work only add time.
+        let least = |columns| (0..3).map(|_| cpu_time(format, columns)).min().unwrap();
+        let ratio = least(4000) as f64 / least(250) as f64;
+        // A search for each value would make it 16.
+        assert!(ratio < 4.0, "{format:?}: {ratio:.1} times the time per value");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_request_is_not_repeated() {
     let events = vec![Event::Connected, down("unknown column x", true)];
     let (_, _, end) = output(OutputFormat::Csv, None, events).await;
