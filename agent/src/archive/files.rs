@@ -115,7 +115,7 @@ impl StateFiles {
     /// Puts the samples on disk in front of those of the ring, unless that is done. Logs and skips a file that cannot be
     /// read: samples without earlier ones are better than none.
     pub(super) fn load(&mut self, ring: &RingHandle, info: &AgentInfo) -> io::Result<()> {
-        let loaded = match self.content {
+        let next = match self.content {
             Content::Unread => Content::Complete,
             Content::Changed => Content::Damaged,
             Content::Complete | Content::Damaged => return Ok(()),
@@ -134,7 +134,7 @@ impl StateFiles {
         });
         self.newer_id = file_id(&path)?;
         self.newer_row_bytes = row_bytes.or(self.newer_id.map(|id| id.length)).unwrap_or(0);
-        self.content = loaded;
+        self.content = next;
         Ok(())
     }
 
