@@ -123,11 +123,15 @@ impl Agent {
             .expect("a source has columns with unique names");
         let interval = Duration::from_millis(settings.interval.as_millis().max(1) as u64);
         let ring = Ring::new(&schema, interval, settings.history);
-        let sampler = Sampler::start(source, clock, new_ticker, ring).await;
+        let mut sampler = Sampler::start(source, clock, new_ticker, ring).await;
         let info = Arc::new(AgentInfo { facts, schema, interval });
         let ring = sampler.ring.handle.clone();
         let archive = match archive {
-            Some(archive) => Some(archive.start(&ring, info.clone()).await),
+            // Loading takes longer than an interval if the history is long.
+            Some(archive) => tokio::select! {
+                archive = archive.start(&ring, info.clone()) => Some(archive),
+                never = sampler.run() => match never {},
+            },
             None => None,
         };
         let service = Service { ring, info };

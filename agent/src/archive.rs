@@ -22,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -35,9 +35,11 @@ use files::StateFiles;
 use loadline_common::without_error_number;
 use writer::ArchiveWriter;
 
-/// Time that a start waits for the disk, once to open it and once to read it: 3 s. Clients that
-/// reconnect find the samples that were loaded until then; a longer wait would be an outage.
-const START_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time without an answer of the disk after which a start does not wait for it: 3 s.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Time that a start waits for samples of earlier agents, for clients that resume: 20 s.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Timeout for writing the last samples to disk: 1 s, because the agent has to end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -131,7 +133,7 @@ impl Archive {
             let error = without_error_number(&error.to_string());
             tracing::error!(%error, "cannot keep samples: cannot start a thread");
         });
-        let opened = timeout(START_TIMEOUT, is_opened).await;
+        let opened = timeout(ANSWER_TIMEOUT, is_opened).await;
         let has_answered = opened.is_ok();
         match opened {
             Ok(Ok(Err(error))) if !matches!(error, ArchiveError::Unusable(_)) => return Err(error),
@@ -147,12 +149,16 @@ impl Archive {
     /// disk from now on.
     pub(crate) async fn start(self, ring: &RingHandle, info: Arc<AgentInfo>) -> RunningArchive {
         let Archive { folder, job, finished, activity, thread, has_answered } = self;
-        let (loaded, is_loaded) = oneshot::channel();
+        let (loaded, mut is_loaded) = oneshot::channel();
         // An error means that there is no thread.
         let (cursor, ring) = (ring.internal_cursor(), ring.clone());
         let _ = job.send(Job { ring, cursor, info, loaded });
-        if has_answered && timeout(START_TIMEOUT, is_loaded).await.is_err() {
-            log_late(&folder);
+        let begin = Instant::now();
+        while has_answered && timeout(ANSWER_TIMEOUT, &mut is_loaded).await.is_err() {
+            if begin.elapsed() >= LOAD_TIMEOUT || activity.is_blocked(ANSWER_TIMEOUT) {
+                log_late(&folder);
+                break;
+            }
         }
         RunningArchive { folder, finished, activity, thread }
     }

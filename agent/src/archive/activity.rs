@@ -30,9 +30,10 @@ impl Activity {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
-    fn is_blocked(&self) -> bool {
+    /// Returns whether the thread has waited for an answer of the disk for at least `min`.
+    pub(super) fn is_blocked(&self, min: Duration) -> bool {
         let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_some_and(|since| since.elapsed() >= BLOCKED_MIN)
+        since.is_some_and(|since| since.elapsed() >= min)
     }
 
     /// Logs once if the disk blocks, and once if it works again.
@@ -41,7 +42,7 @@ impl Activity {
         let mut was_blocked = false;
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
-            let is_blocked = self.is_blocked();
+            let is_blocked = self.is_blocked(BLOCKED_MIN);
             if is_blocked && !was_blocked {
                 tracing::error!(%path, "the disk of --state-dir does not answer: samples stay in memory");
             } else if was_blocked && !is_blocked {

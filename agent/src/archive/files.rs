@@ -47,6 +47,8 @@ pub(super) enum Content {
     Unread,
     /// All samples that were written.
     Complete,
+    /// Changed by another program, and not loaded yet.
+    Changed,
     /// Changed by another program: all samples of the ring have to be rewritten.
     Damaged,
 }
@@ -88,7 +90,7 @@ impl StateFiles {
         Ok(())
     }
 
-    /// Returns what another program did to the files, if anything. Then they are damaged.
+    /// Returns what another program did to the files, if anything.
     pub(super) fn find_change(&mut self) -> io::Result<Option<String>> {
         let (Some(folder), Content::Complete) = (&self.folder, self.content) else {
             return Ok(None);
@@ -105,14 +107,19 @@ impl StateFiles {
         }
         if change.is_some() {
             (self.folder, self.newer_file) = (None, None);
-            self.content = Content::Damaged;
+            self.content = Content::Changed;
         }
         Ok(change)
     }
 
-    /// Puts the samples on disk in front of those of the ring. Logs and skips a file that cannot be
+    /// Puts the samples on disk in front of those of the ring, unless that is done. Logs and skips a file that cannot be
     /// read: samples without earlier ones are better than none.
     pub(super) fn load(&mut self, ring: &RingHandle, info: &AgentInfo) -> io::Result<()> {
+        let next = match self.content {
+            Content::Unread => Content::Complete,
+            Content::Changed => Content::Damaged,
+            Content::Complete | Content::Damaged => return Ok(()),
+        };
         let Some(folder) = &mut self.folder else { return Ok(()) };
         // Left by an agent that was killed. On a read-only disk, it stays.
         let _ = folder.rename(NEXT, None);
@@ -127,9 +134,7 @@ impl StateFiles {
         });
         self.newer_id = file_id(&path)?;
         self.newer_row_bytes = row_bytes.or(self.newer_id.map(|id| id.length)).unwrap_or(0);
-        if self.content == Content::Unread {
-            self.content = Content::Complete;
-        }
+        self.content = next;
         Ok(())
     }
 
@@ -202,7 +207,10 @@ impl StateFiles {
     /// Replaces the damaged files by the new one. Without success, gives its space back.
     pub(super) fn end_rewrite(&mut self, result: io::Result<()>) -> io::Result<()> {
         let Some(folder) = &mut self.folder else { return result };
+        // Else a power failure might leave an empty file in place of the damaged ones.
+        let sync = |file: &File| file.sync_data();
         let replaced = result
+            .and_then(|()| self.newer_file.as_ref().map_or(Ok(()), sync))
             .and_then(|()| folder.rename(NEXT, Some(NEWER)))
             .and_then(|()| folder.rename(OLDER, None));
         if replaced.is_err() {

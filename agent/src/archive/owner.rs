@@ -50,23 +50,58 @@ pub(super) fn refuse_other_writers(
 /// Returns whether a group has no member but this user. On many systems, each user has a group of
 /// the same name, and directories are writable for it.
 fn is_private_group(gid: u32) -> bool {
-    let (users, groups) = (accounts("/etc/passwd"), accounts("/etc/group"));
-    let id = |account: &[String], at: usize| account.get(at).and_then(|id| id.parse().ok());
-    let uid = geteuid().as_raw();
+    let [users, groups] = ["/etc/passwd", "/etc/group"].map(read_accounts);
+    is_private(gid, geteuid().as_raw(), &users, &groups)
+}
+
+fn is_private(gid: u32, uid: u32, users: &str, groups: &str) -> bool {
+    let (users, groups) = (accounts(users), accounts(groups));
+    let id = |account: &[&str], at: usize| account.get(at).and_then(|id| id.parse().ok());
     let is_own = |name: &str| users.iter().any(|it| it[0] == name && id(it, 2) == Some(uid));
     let Some(group) = groups.iter().find(|it| id(it, 2) == Some(gid)) else { return false };
     let mut members = group.get(3).into_iter().flat_map(|members| members.split(','));
     let is_shared = users.iter().any(|it| id(it, 3) == Some(gid) && id(it, 2) != Some(uid));
-    is_own(&group[0]) && members.all(|name| name.is_empty() || is_own(name)) && !is_shared
+    is_own(group[0]) && members.all(|name| name.is_empty() || is_own(name)) && !is_shared
 }
 
-/// Returns the fields of each account in a file such as `/etc/passwd`.
-fn accounts(path: &str) -> Vec<Vec<String>> {
+/// Returns the fields of each account.
+fn accounts(text: &str) -> Vec<Vec<&str>> {
+    text.lines().map(|line| line.split(':').collect()).collect()
+}
+
+/// Reads a file of accounts. Returns nothing if it is not readable.
+fn read_accounts(path: &str) -> String {
     let mut text = String::new();
     let read =
         File::open(path).and_then(|it| it.take(ACCOUNTS_BYTES_MAX).read_to_string(&mut text));
     if !read.is_ok_and(|bytes| (bytes as u64) < ACCOUNTS_BYTES_MAX) {
         text.clear();
     }
-    text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect()
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_private_if_it_has_the_users_name_and_no_other_member() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbob:x:1001:100::/:/\n";
+        let check = |group: &str, is_expected: bool| {
+            assert_eq!(is_private(1000, 1000, users, group), is_expected, "{group}");
+        };
+        check("root:x:0:\nann:x:1000:\n", true);
+        check("ann:x:1000:ann", true);
+        check("ann:x:1000:ann,bob", false);
+        check("ann:x:1000:carol", false);
+        check("users:x:1000:", false);
+        check("ann:x:1001:", false);
+        check("ann\n:::\n", false);
+        check("", false);
+        assert!(!is_private(1000, 1000, "", "ann:x:1000:"));
+        assert!(!is_private(100, 1000, users, "users:x:100:\nann:x:1000:"));
+        let shared = format!("{users}eve:x:1002:1000::/:/\n");
+        assert!(!is_private(1000, 1000, &shared, "ann:x:1000:"));
+        assert!(is_private(0, 0, users, "root:x:0:"));
+    }
 }

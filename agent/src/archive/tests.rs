@@ -5,7 +5,6 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::task::Waker;
-use std::time::Instant;
 
 use loadline_protocol::{Column, History, Schema, Stamp, Time};
 

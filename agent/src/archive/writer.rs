@@ -101,10 +101,7 @@ impl ArchiveWriter {
     /// Opens the directory and loads its samples, unless that is done.
     pub(super) fn load(&mut self) -> io::Result<()> {
         self.files.open().map_err(io::Error::other)?;
-        if self.files.content() != Content::Complete {
-            self.files.load(&self.ring, &self.info)?;
-        }
-        Ok(())
+        self.files.load(&self.ring, &self.info)
     }
 
     /// Writes all samples of the ring to a new file, which replaces the damaged ones. So no sample is
