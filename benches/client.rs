@@ -14,7 +14,8 @@ use divan::{AllocProfiler, Bencher};
 use loadline::canvas::Canvas;
 use loadline::event::Event;
 use loadline::link::{
-    Connector, EVENTS_MAX, Events, Link, LinkOptions, SshCommand, TlsClient, TlsClientFiles,
+    Connector, EVENTS_MAX, Events, Link, LinkOptions, ReadOptions, SshCommand, StreamReader,
+    TlsClient, TlsClientFiles,
 };
 use loadline::output::{self, Job, OutputFormat, ProgressLine};
 use loadline::source::Source;
@@ -113,8 +114,9 @@ const VALUES: usize = 400_000;
 /// Writes rows with many columns as CSV. Items are values: one of a wide row costs as much as one of a narrow row.
 #[divan::bench(args = [1000, 4000], sample_count = 5)]
 fn values_to_csv(bencher: Bencher<'_, '_>, columns: usize) {
-    let mut events = Vec::new();
-    replay(&wide_stream(columns, VALUES / columns), |_, event| events.push(event));
+    let mut reader = StreamReader::without_request(ReadOptions::default());
+    reader.feed(wide_stream(columns, VALUES / columns).as_bytes(), Time::default());
+    let events: Vec<Event> = reader.drain_events().collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime of the current thread always starts");
     let job = Job {

@@ -13,7 +13,8 @@ import threading
 import time
 from pathlib import Path
 
-from stage import DEADLINE, Programs, Skip, agent
+from stage import DEADLINE, Programs, Skip, agent, output
+from tls_with_openssl import authorities
 
 # Time limit of a connection in seconds. The next address is tried after 250 ms, and the machine may be busy.
 CONNECT_TIMEOUT = 5.0
@@ -35,6 +36,8 @@ HOSTS = """
 192.0.2.7 broken-ipv4
 192.0.2.8 broken-ipv4
 127.0.0.1 broken-ipv4
+::1 half-tls
+127.0.0.1 half-tls
 2001:db8::7 all-dead
 192.0.2.7 all-dead
 """
@@ -91,7 +94,33 @@ def inside(agent_program: str, client: str) -> str:
         command = [client, f"all-dead:{port}", "-o", "csv", "-n", "1"]
         found = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
         assert "timed out (2001:db8::7, 192.0.2.7)" in found.stderr, found.stderr
+    times.append(past_a_server_without_tls(agent_program, client))
     return "connected within " + ", ".join(f"{seconds:.1f} s" for seconds in times)
+
+
+def answer_without_tls(listener: socket.socket):
+    """Answers clients without TLS, or not at all."""
+    silent = []
+    while True:
+        client, _ = listener.accept()
+        silent.append(client)
+        if len(silent) % 2:
+            client.sendall(b"1 2 3 4 5 6\n")
+
+
+def past_a_server_without_tls(agent_program: str, client: str) -> float:
+    """Connects twice to a name whose first address accepts connections and does not speak TLS."""
+    began = time.monotonic()
+    with authorities() as (ours, _):
+        cert, key = ours.sign("server", "half-tls")
+        options = ["-i", "250ms", "--tls-cert", cert, "--tls-key", key]
+        with agent(Programs(agent_program, client), *options) as port:
+            listener = socket.create_server(("::1", port), family=socket.AF_INET6)
+            threading.Thread(target=answer_without_tls, args=(listener,), daemon=True).start()
+            for _ in range(2):
+                source = f"tls://half-tls:{port}"
+                output(client, source, "-o", "csv", "-n", "1", "--tls-ca", ours.cert)
+    return time.monotonic() - began
 
 
 def a_name_with_a_dead_address_is_connected(programs):

@@ -45,20 +45,6 @@ impl TcpTransport {
         configured(race(&mut self.lookups, &mut self.addresses, connect).await?)
     }
 
-    /// Returns whether the last `connect` left an address untried.
-    pub(super) fn has_another(&self) -> bool {
-        self.addresses.next().is_some() || !self.lookups.is_complete()
-    }
-
-    pub(super) fn is_only_address(&self) -> bool {
-        !self.has_another() && self.addresses.attempt_count() < 2
-    }
-
-    /// Records that the current connection failed after TCP.
-    pub(super) fn reject(&mut self, error: &io::Error) {
-        self.addresses.reject_current(error);
-    }
-
     /// Makes the address of the connection the first one to try, because rows came from it.
     pub(super) fn keep_address(&mut self) {
         self.addresses.keep_current();
@@ -72,6 +58,24 @@ impl TcpTransport {
                 "failed to lookup address information: no answer within {seconds} s"
             ))
         })
+    }
+}
+
+/// For transports that do more than connect, and may fail then.
+#[cfg(feature = "tls")]
+impl TcpTransport {
+    /// Returns whether the last `connect` left an address untried.
+    pub(super) fn has_another(&self) -> bool {
+        self.addresses.next().is_some() || !self.lookups.is_complete()
+    }
+
+    pub(super) fn is_only_address(&self) -> bool {
+        !self.has_another() && self.addresses.has_one_attempt()
+    }
+
+    /// Records that the current connection failed after TCP.
+    pub(super) fn reject(&mut self, error: &io::Error) {
+        self.addresses.reject_current(error);
     }
 }
 

@@ -1,5 +1,6 @@
 //! TLS between the program and an agent: rows, and the errors if there are none.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -197,4 +198,36 @@ fn an_unusable_file_is_reported_first() {
     check("/nowhere/ca.pem", &client.cert, &client.key, ["cannot read", "/nowhere/ca.pem"]);
     check(ca, &client.cert, &other.key, ["does not match", "client.key"]);
     check(client.key.to_str().unwrap(), &client.cert, &client.key, ["no PEM cert", "client.key"]);
+}
+
+#[test]
+fn an_address_without_tls_does_not_hide_the_next_one() {
+    let ca = Authority::new("ours");
+    let server = start(&ca.server(), None);
+    // The other address of localhost: closes, answers without TLS, or never answers.
+    let Ok(listener) = TcpListener::bind(("::1", server.address.port())) else { return };
+    std::thread::spawn(move || {
+        let mut silent = Vec::new();
+        for (number, client) in listener.incoming().enumerate() {
+            let mut client = client.unwrap();
+            match number % 3 {
+                0 => {}
+                1 => drop(client.write_all(b"1 2 3 4 5 6\n1 2 3 4 5 6\n")),
+                _ => silent.push(client),
+            }
+        }
+    });
+    for _ in 0..3 {
+        let mut command = loadline();
+        command.args([
+            &format!("tls://localhost:{}", server.address.port()),
+            "-o",
+            "csv",
+            "-n",
+            "1",
+        ]);
+        options(&mut command, &ca, None);
+        let (code, out, errors) = run(command);
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{out}");
+    }
 }

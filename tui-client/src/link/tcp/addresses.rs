@@ -117,23 +117,12 @@ impl Addresses {
         self.attempts.iter().rfind(is_connected).map(|attempt| attempt.address)
     }
 
-    /// Records that the current connection failed.
-    pub(super) fn reject_current(&mut self, error: &io::Error) {
-        if let Some(current) = self.current() {
-            self.finish(current, Some(error));
-        }
-    }
-
     /// Makes the address of the current connection the first one to try, because rows came from it.
     pub(super) fn keep_current(&mut self) {
         if let Some(current) = self.current() {
             self.worked = Some(current);
             self.failed.clear();
         }
-    }
-
-    pub(super) fn attempt_count(&self) -> usize {
-        self.attempts.len()
     }
 
     /// Returns the error of attempts that all failed, or of those that ended by the connect timeout. `None` without
@@ -159,5 +148,19 @@ impl Addresses {
             format!("{}{more}", shown(each.take(SHOWN_MAX).collect()))
         };
         Some(io::Error::other(text))
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Addresses {
+    /// Records that the current connection failed.
+    pub(super) fn reject_current(&mut self, error: &io::Error) {
+        if let Some(current) = self.current() {
+            self.finish(current, Some(error));
+        }
+    }
+
+    pub(super) fn has_one_attempt(&self) -> bool {
+        self.attempts.len() < 2
     }
 }
