@@ -279,6 +279,21 @@ fn invalid_bytes_close_only_their_own_connection() {
 /// Limit of connections from one address.
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
 
+/// Expects answers on a new connection within a second, in one of three attempts: this machine may be
+/// busy with other work.
+#[track_caller]
+fn expect_scrape_in_time(address: &str) {
+    let is_in_time = |_| {
+        let begin = Instant::now();
+        let mut client = MetricsClient::connect(address);
+        for _ in 0..3 {
+            assert_eq!(client.get("/metrics", "").status, 200);
+        }
+        begin.elapsed() < Duration::from_secs(1)
+    };
+    assert!((0..3).any(is_in_time));
+}
+
 #[test]
 fn idle_connections_of_any_number_keep_no_scrape_out() {
     let (_agent, address) = start("");
@@ -292,12 +307,7 @@ fn idle_connections_of_any_number_keep_no_scrape_out() {
             client
         })
         .collect();
-    let begin = Instant::now();
-    let mut scrapes = MetricsClient::connect(&address);
-    for _ in 0..3 {
-        assert_eq!(scrapes.get("/metrics", "").status, 200);
-    }
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    expect_scrape_in_time(&address);
     // The oldest ones keep their places.
     let (stay, go) = idle.split_at_mut(CONNECTIONS_PER_ADDRESS_MAX - 1);
     assert!(stay.iter_mut().all(|client| client.get("/healthz", "").status == 200));
@@ -318,9 +328,7 @@ fn connections_that_send_or_read_too_little_keep_no_scrape_out() {
             client
         })
         .collect();
-    let begin = Instant::now();
-    assert_eq!(get(&address, "/metrics", "").status, 200);
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    expect_scrape_in_time(&address);
 }
 
 #[test]
