@@ -30,7 +30,7 @@ use columns::{OutputRow, OutputStream};
 pub(crate) use connect_error::connect_error;
 use output_queue::OutputQueue;
 pub use progress::ProgressLine;
-use source_status::{ConnectionStatus, SourceStatus};
+use source_status::{Answer, ConnectionStatus, SourceStatus};
 
 /// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -220,9 +220,11 @@ impl OutputWriter<'_> {
         match event {
             Event::Connected => {
                 status.connection = ConnectionStatus::Up;
-                status.connected_at.get_or_insert_with(Instant::now);
+                if status.answer == Answer::NotAwaited {
+                    status.answer = Answer::AwaitedSince(Instant::now());
+                }
             }
-            Event::Stream(_) => status.has_answered = true,
+            Event::Stream(_) => status.answer = Answer::Settled,
             Event::Disconnected { reason, retry_at: None, .. } => {
                 // Only the screen can let a person log in again.
                 return self.observe_end(source, reason.as_str(), true);

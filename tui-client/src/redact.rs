@@ -41,7 +41,7 @@ pub(crate) fn redact_address(address: &str) -> String {
 /// Returns a line of a configuration without secrets, and with all other characters at their places.
 pub(crate) fn mask_line(line: &str) -> String {
     let mut spans = secret_spans(line);
-    let named = named_secrets(line, |value| value.len()).into_iter();
+    let named = named_secrets(line, str::len).into_iter();
     spans.extend(named.chain(line.find("sshpass").map(|at| at + "sshpass".len()..line.len())));
     mask(line, spans)
 }
@@ -49,7 +49,7 @@ pub(crate) fn mask_line(line: &str) -> String {
 /// Returns a line with all characters from `from` hidden, except blanks in front.
 pub(crate) fn mask_from(line: &str, from: usize) -> String {
     let begin = line[from..].find(|c: char| !c.is_whitespace()).map_or(line.len(), |at| from + at);
-    mask(line, vec![begin..line.len()])
+    format!("{}{}", &line[..begin], "*".repeat(line[begin..].chars().count()))
 }
 
 /// Returns whether a text has a name of a secret.

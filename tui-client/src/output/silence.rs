@@ -8,7 +8,7 @@ use loadline_protocol::DurationText;
 use tokio::time::sleep_until;
 
 use super::OutputWriter;
-use super::source_status::{ConnectionStatus, SourceStatus};
+use super::source_status::{Answer, ConnectionStatus, SourceStatus};
 
 /// Time for the first row or header of a server: 30 s, as for ssh. A script does not hang on a server that accepts
 /// connections and is silent.
@@ -24,8 +24,9 @@ impl OutputWriter<'_> {
     /// Waits for a source that sends no row and no header, over all of its connections; never resolves if all
     /// sources have sent one. Cancel safe.
     pub(super) async fn next_silent(&self) -> usize {
-        let silent_since = |(at, status): (usize, &SourceStatus)| {
-            Some((status.connected_at.filter(|_| !status.has_answered)?, at))
+        let silent_since = |(at, status): (usize, &SourceStatus)| match status.answer {
+            Answer::AwaitedSince(since) => Some((since, at)),
+            Answer::NotAwaited | Answer::Settled => None,
         };
         let silent = self.sources.iter().enumerate().filter_map(silent_since);
         let Some((since, source)) = silent.min() else { return pending().await };
@@ -40,7 +41,7 @@ impl OutputWriter<'_> {
 
     /// Gives up a silent source. Returns the message about it. Fails if no source is left.
     pub(super) fn observe_silence(&mut self, source: usize) -> anyhow::Result<String> {
-        self.sources[source].has_answered = true;
+        self.sources[source].answer = Answer::Settled;
         self.sources[source].connection = ConnectionStatus::Failed;
         let what = format!(
             "{}: no row within {}; check the port, or give --interval if its rows are further apart",

@@ -17,10 +17,7 @@ const QUICK_HISTORY: Duration = Duration::from_secs(1);
 pub(super) struct SourceStatus {
     pub(super) stream: Option<OutputStream>,
     pub(super) connection: ConnectionStatus,
-    /// Time of the first connection to a server.
-    pub(super) connected_at: Option<Instant>,
-    /// True if a row or a header has come, or the source was given up.
-    pub(super) has_answered: bool,
+    pub(super) answer: Answer,
     pub(super) rows: u64,
     pub(super) is_skip_reported: bool,
     pub(super) is_column_change_reported: bool,
@@ -72,6 +69,18 @@ impl SourceStatus {
             _ => None,
         }
     }
+}
+
+/// Whether a server has answered, over all of its connections.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Answer {
+    /// Not a server, or not connected yet.
+    #[default]
+    NotAwaited,
+    /// Awaited since the first connection.
+    AwaitedSince(Instant),
+    /// A row or a header has come, or the source was given up.
+    Settled,
 }
 
 /// State of a connection. An outage is reported once, not at each attempt.

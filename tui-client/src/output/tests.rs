@@ -282,7 +282,7 @@ async fn a_server_that_never_sends_a_row_is_given_up() {
     let (_silent, silent) = queue([Event::Connected]);
     let (late, running) = queue([Event::Connected, stream("a", false)]);
     tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_mins(60)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
         late.send(row(Some(1), &[1.0])).await.unwrap();
         std::future::pending::<()>().await;
     });

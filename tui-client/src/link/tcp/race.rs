@@ -16,9 +16,9 @@ use super::lookups::Lookups;
 /// Time until the next address is tried as well: 250 ms.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The same before an address that failed the last time: 2 s. Such an address may accept the connection at once
-/// and then send nothing.
-const FAILED_DELAY: Duration = Duration::from_secs(2);
+/// Additional time before an address that failed the last time: 1.75 s. Such an address may accept the connection
+/// at once and then send nothing.
+const FAILED_EXTRA_DELAY: Duration = Duration::from_millis(1750);
 
 /// Time to wait for the addresses of the other family: 50 ms.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
@@ -47,11 +47,8 @@ pub(super) async fn race<S, F: Future<Output = io::Result<S>>>(
             return Err(addresses.error().or(lookup_error).unwrap_or_else(not_found));
         }
         let is_second_choice = next.is_some_and(|next| addresses.has_failed(next));
-        let start_at = if is_second_choice && !is_idle {
-            next_at + (FAILED_DELAY - ATTEMPT_DELAY)
-        } else {
-            next_at
-        };
+        let start_at =
+            if is_second_choice && !is_idle { next_at + FAILED_EXTRA_DELAY } else { next_at };
         tokio::select! {
             biased;
             Some((address, made)) = running.next(), if !is_idle => {
