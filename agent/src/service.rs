@@ -81,7 +81,8 @@ fn send(states: &[NotifyState<'_>]) -> io::Result<()> {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
-    let message: String = states.iter().map(|state| format!("{state}\n")).collect();
+    let lines: Vec<_> = states.iter().map(ToString::to_string).collect();
+    let message = lines.join("\n") + "\n";
     socket.send_to(message.as_bytes(), path).map(drop)
 }
 

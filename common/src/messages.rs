@@ -160,3 +160,44 @@ fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> rustix::io::Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
+    use std::os::fd::AsFd as _;
+    use std::sync::LazyLock;
+
+    use super::*;
+
+    /// Capacity of a pipe.
+    const PIPE_BYTES: usize = 64 * 1024;
+
+    static PIPE: LazyLock<(PipeReader, PipeWriter)> = LazyLock::new(|| std::io::pipe().unwrap());
+
+    static WRITER: MessageWriter = MessageWriter::new(|| PIPE.1.as_fd());
+
+    #[test]
+    fn messages_that_are_not_read_are_counted_and_the_reader_learns_the_number() {
+        let (mut reader, mut writer) = (&PIPE.0, &PIPE.1);
+        writer.write_all(&[b'.'; PIPE_BYTES]).unwrap();
+        let line = |number: usize| format!("{number:09}\n");
+        WRITER.push(&line(0));
+        while !WRITER.lock().is_writing {
+            thread::yield_now();
+        }
+        // The thread hangs with the first message. The others take the queue, and then a third of it.
+        let (kept, all) = (QUEUED_BYTES_MAX / 10, QUEUED_BYTES_MAX / 10 * 4 / 3);
+        (1..=all).for_each(|number| WRITER.push(&line(number)));
+        WRITER.flush();
+        reader.read_exact(&mut [0; PIPE_BYTES]).unwrap();
+        let note = lost_text((all - kept) as u64);
+        let mut text = vec![0; (kept + 1) * 10 + note.len()];
+        reader.read_exact(&mut text).unwrap();
+        let expected: String = (0..=kept).map(line).collect();
+        assert_eq!(String::from_utf8(text).unwrap(), expected + &note);
+        WRITER.push("again\n");
+        let mut text = [0; 6];
+        reader.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"again\n");
+    }
+}
