@@ -192,6 +192,7 @@ impl RunningArchive {
         if timeout(FLUSH_TIMEOUT, self.finished).await.is_err() {
             let path = self.folder.display();
             tracing::error!(%path, "stopped before all samples were on disk");
+            self.activity.unlock().await;
         }
     }
 }

@@ -223,6 +223,49 @@ def a_disk_that_hangs_stops_nothing(programs: Programs) -> str:
         return "at the start and later"
 
 
+def a_disk_that_cannot_be_interrupted_stops_no_restart(programs: Programs) -> str:
+    with folders() as folder:
+        image, disk = folder / "image", folder / "disk"
+        disk.mkdir()
+        if not shutil.which("mkfs.ext4") or not shutil.which("fsfreeze"):
+            raise Skip("no mkfs.ext4 or fsfreeze")
+        with open(image, "wb") as file:
+            file.truncate(16 << 20)
+        subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+        mounts = f'mount -o loop {image} "$1" && chmod 755 "$1"'
+        state = disk / "state"
+        with mounted(disk, mounts, *command(programs, state)) as first:
+            port_of(first)
+            visible = Path(f"/proc/{first.child.pid}/root{state}")
+            wait_until("rows on disk", lambda: len(rows(visible)) > 4)
+            # Keeps the namespace after the end of the agent.
+            with running("nsenter", "--target", str(first.child.pid), "--mount", "sleep", "120") as keeper:
+                visible = Path(f"/proc/{keeper.child.pid}/root{state}")
+                wait_until("the namespace", lambda: rows(visible))
+                inside(keeper, "fsfreeze", "-f", str(disk))
+                try:
+                    time.sleep(1)
+                    first.child.terminate()
+                    wait_until("the end", lambda: "stopped\n" in first.stderr(), within=END)
+                    again = ["nsenter", "--target", str(keeper.child.pid), "--mount", *command(programs, state)]
+                    with running(*again) as second:
+                        port = port_of(second)
+                        earlier = rows(visible)
+                        wait_until("samples", lambda: len(history(port)) > len(earlier) + 8)
+                        assert history(port)[: len(earlier)] == earlier, "earlier samples are missing"
+                        inside(keeper, "fsfreeze", "-u", str(disk))
+                        assert first.child.wait(DEADLINE) == 0
+                        held = history(port)
+                        wait_until("rows on disk", lambda: set(held) <= set(rows(visible)), within=NOTICE)
+                        found = rows(visible)
+                        assert len(set(found)) == len(found), f"doubled: {found}"
+                        end(second)
+                finally:
+                    frozen = ["nsenter", "--target", str(keeper.child.pid), "--mount", "fsfreeze", "-u", str(disk)]
+                    subprocess.run(frozen, capture_output=True)
+        return f"{len(earlier)} earlier samples"
+
+
 def a_directory_of_another_user_is_refused(programs: Programs) -> str:
     with folders() as folder:
         state, victim = folder / "state", folder / "victim"
@@ -284,6 +327,7 @@ CHECKS = [
     an_agent_starts_on_a_full_disk,
     a_removed_folder_is_noticed_between_two_samples,
     a_disk_that_hangs_stops_nothing,
+    a_disk_that_cannot_be_interrupted_stops_no_restart,
     a_directory_of_another_user_is_refused,
     an_agent_without_permission_keeps_samples_once_it_has_it,
 ]

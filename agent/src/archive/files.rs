@@ -85,7 +85,7 @@ impl StateFiles {
             self.activity.begin();
             let folder = StateFolder::open(&self.given);
             self.activity.end();
-            self.folder = Some(folder?);
+            self.activity.set_lock(self.folder.insert(folder?).lock());
         }
         Ok(())
     }

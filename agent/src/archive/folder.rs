@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
@@ -75,7 +76,7 @@ pub(super) struct StateFolder {
     given: PathBuf,
     /// The same path without symbolic links.
     path: PathBuf,
-    _lock: File,
+    lock: Arc<File>,
     lock_id: FileId,
     /// Length of [`OLDER`], which never changes. Its inode may: the file is not open, and some file
     /// systems renumber it.
@@ -97,7 +98,17 @@ impl StateFolder {
         })?;
         let lock_id = FileId::of(&lock.metadata().map_err(unusable)?);
         let older_bytes = length(&path.join(OLDER)).map_err(unusable)?;
-        Ok(StateFolder { given: given.to_owned(), path, _lock: lock, lock_id, older_bytes })
+        Ok(StateFolder {
+            given: given.to_owned(),
+            path,
+            lock: Arc::new(lock),
+            lock_id,
+            older_bytes,
+        })
+    }
+
+    pub(super) fn lock(&self) -> &Arc<File> {
+        &self.lock
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -122,13 +133,17 @@ impl StateFolder {
         Ok(lock.or(is_changed.then(|| format!("{} was changed or removed", older.display()))))
     }
 
-    /// Renames a file, or removes it if there is no new name.
+    /// Renames a file, or removes it if there is no new name. Nothing happens if it is missing.
     pub(super) fn rename(&mut self, from: &str, to: Option<&str>) -> io::Result<()> {
         let from = self.file(from);
-        if_found(match to {
-            Some(to) => fs::rename(from, self.file(to)),
-            None => fs::remove_file(from),
-        })?;
+        // On a disk that takes no writes for now, removing a missing file blocks as well.
+        if file_id(&from)?.is_none() {
+            return Ok(());
+        }
+        match to {
+            Some(to) => fs::rename(from, self.file(to))?,
+            None => fs::remove_file(from)?,
+        }
         self.older_bytes = length(&self.file(OLDER))?;
         Ok(())
     }

@@ -486,3 +486,20 @@ async fn one_row_from_a_wrong_time_costs_no_other() {
     let read = run_agent(folder.path(), &["a"], 50, 110, 110).await;
     assert_eq!(read, ["100", "101", "102", "103", "|", "110"]);
 }
+
+#[tokio::test]
+async fn files_that_are_changed_again_and_again_are_rewritten_at_the_end_at_the_latest() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join(NEWER);
+    let mut agent = TestAgent::start(folder.path(), &["a"], 3600, 100).await;
+    wait_for_rows(folder.path(), 100, 100);
+    fs::remove_file(&newer).unwrap();
+    agent.push(101);
+    wait_for_rows(folder.path(), 100, 101);
+    fs::write(&newer, "mine").unwrap();
+    agent.push(102);
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(fs::read_to_string(&newer).unwrap(), "mine");
+    agent.stop().await;
+    assert_eq!(seconds(folder.path()), ["100", "101", "102"]);
+}

@@ -105,14 +105,15 @@ impl ArchiveWriter {
     }
 
     /// Writes all samples of the ring to a new file, which replaces the damaged ones. So no sample is
-    /// there twice. Waits before a second time: another program might damage the files for ever.
+    /// there twice. Waits before a second time: another program might change the files for ever.
     fn rewrite(&mut self) -> io::Result<()> {
-        if self.rewritten.is_some_and(|at| at.elapsed() < CHECK_INTERVAL) {
-            return Err(io::Error::other("another program changes the files in --state-dir"));
-        }
         self.cursor.seek(History::All, None, 1);
         self.clear_lines();
         self.push_headers();
+        let is_recent = self.rewritten.is_some_and(|at| at.elapsed() < CHECK_INTERVAL);
+        if is_recent && !self.ring.is_closed() {
+            return Err(io::Error::other("another program changes the files in --state-dir"));
+        }
         let written = self.files.begin_rewrite().and_then(|()| self.copy_rows()).map(drop);
         self.files.end_rewrite(written)?;
         self.rewritten = Some(Instant::now());
