@@ -6,10 +6,12 @@
 //!  version   text of `--version`
 //!  manual    manual page, from clap's options and texts of the program
 //!  generate  output of `--generate`: manual page and shell completions
+//!  keepalive probes of idle TCP connections
 //!  pem       certificates, keys and CAs from files, for TLS
 //! ```
 
 mod generate;
+mod keepalive;
 mod manual;
 #[cfg(feature = "tls")]
 mod pem;
@@ -18,6 +20,7 @@ mod variables;
 mod version;
 
 pub use generate::GenerateTarget;
+pub use keepalive::Keepalive;
 pub use manual::Manual;
 #[cfg(feature = "tls")]
 pub use pem::{TlsFileError, provider, read_authorities, read_identity};

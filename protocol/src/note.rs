@@ -30,6 +30,8 @@ pub enum Note {
     Error(SafeText),
     /// `# bye`: the agent stops.
     Bye,
+    /// `# pong`: the answer to [`PING`](crate::PING).
+    Pong,
     /// `# agent …`: health of the agent process.
     Health(Health),
     /// Any other note, without the `#`.
@@ -179,6 +181,7 @@ impl Note {
             "columns" => rest.parse().map(Note::Columns),
             "live" if is_event() => Ok(Note::Live),
             "bye" if is_event() => Ok(Note::Bye),
+            "pong" if is_event() => Ok(Note::Pong),
             "agent" if is_event() => Ok(Note::Health(Health::parse(rest))),
             "skipped" if is_event() => parse_skipped(rest),
             "error" if rest.trim_start().starts_with('"') => {
@@ -251,6 +254,7 @@ impl fmt::Display for Note {
                 write_quoted(f, text.as_str())
             }
             Note::Bye => f.write_str("bye"),
+            Note::Pong => f.write_str("pong"),
             Note::Health(health) => health.fmt(f),
             Note::Other(text) => text.fmt(f),
         }
@@ -316,6 +320,8 @@ mod tests {
             ("# live since=5", Ok(Note::Live)),
             ("# live long and prosper", other("live long and prosper")),
             ("# bye", Ok(Note::Bye)),
+            ("# pong", Ok(Note::Pong)),
+            ("# pong is a game", other("pong is a game")),
             ("# agent", Ok(Note::Health(Health::default()))),
             ("# agent 007 is here", other("agent 007 is here")),
             ("# skipped from=3 to=9 why=slow", Ok(Note::Skipped { from: Seq(3), to: Seq(9) })),
@@ -388,6 +394,7 @@ mod tests {
                 Note::Skipped { from: Seq(a.min(b)), to: Seq(a.max(b)) },
                 Note::Live,
                 Note::Bye,
+                Note::Pong,
             ] {
                 prop_assert_eq!(parse(&note.to_string()), Ok(note));
             }

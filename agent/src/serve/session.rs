@@ -23,12 +23,12 @@ use std::time::Duration;
 
 use loadline_protocol::{Note, Request, SafeText};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::agent_info::AgentInfo;
 use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
 use crate::serve::connection::Handshake;
-use inbox::Inbox;
+use inbox::{Inbox, Input};
 use outbox::Outbox;
 
 /// Time for a refused client to read the reason: 1 s.
@@ -36,6 +36,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes that a refused client may still send in that time.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024;
+
+/// Shortest time between two answers to pings: 1 s. A client asks once in 10 s; more pings are noise.
+const PONG_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// Steps of a session before it yields: a client whose connection accepts everything must not
 /// starve the others.
@@ -78,6 +81,7 @@ impl Service {
             cursor: self.ring.cursor(),
             selection: Selection::PLAIN,
             inbox: Inbox::default(),
+            ponged_at: None,
             outbox: Outbox::default(),
             stream,
         };
@@ -93,6 +97,8 @@ struct Session<'a, S> {
     cursor: Cursor,
     selection: Selection,
     inbox: Inbox,
+    /// Time of the last answer to a ping.
+    ponged_at: Option<Instant>,
     outbox: Outbox,
     stream: S,
 }
@@ -122,8 +128,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             && self.outbox.has_room()
             && self.inbox.poll_read(&mut self.stream, cx)?.is_ready()
         {
-            while let Some(request) = self.inbox.next()? {
-                self.subscribe(&request)?;
+            while let Some(input) = self.inbox.next()? {
+                match input {
+                    Input::Request(request) => self.subscribe(&request)?,
+                    Input::Ping => self.answer_ping(),
+                }
             }
             done = true;
         }
@@ -163,6 +172,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         self.selection = Selection { columns, every };
         self.cursor.seek(request.history.unwrap_or_default(), request.resume, every);
         self.write_headers()
+    }
+
+    /// Answers a ping. On a plain stream, which has rows only, and soon after an answer, it is noise.
+    fn answer_ping(&mut self) {
+        let now = Instant::now();
+        let is_soon = self.ponged_at.is_some_and(|at| now < at + PONG_INTERVAL_MIN);
+        if !self.is_subscribed() || is_soon {
+            return self.inbox.ignore_ping();
+        }
+        self.ponged_at = Some(now);
+        self.outbox.push_line(&Note::Pong);
     }
 
     /// Appends the header and the columns of the stream.
