@@ -256,9 +256,10 @@ def an_outage_loses_no_rows_that_the_agent_holds(programs):
             server.start()
             text += [client.out.line() for _ in range(20)]
             assert_rows("\n".join(text), 24)
-            errors = client.stderr().strip()
-            assert re.fullmatch(r"warning: .*: connection lost, reconnecting: .*closed.*", errors), errors
-            return errors.removeprefix("warning: ")
+            outage, recovery = client.stderr().strip().split("\n")
+            assert re.fullmatch(r"warning: .*: connection lost, reconnecting: .*closed.*", outage), outage
+            assert recovery.endswith(": rows arrive again"), recovery
+            return outage.removeprefix("warning: ")
 
 
 def the_screen_shows_the_error_of_ssh_and_reconnects(programs):

@@ -87,6 +87,7 @@ impl Watched {
                 self.ingest.samples.merge();
                 self.connection.end(reason, failed);
             }
+            Event::Overdue(overdue) => self.connection.remark(overdue),
             Event::Received { bytes } => self.connection.byte_rate.add(now, bytes),
             Event::Health(health) => self.connection.health = Some(health),
             Event::Stream(stream) => {

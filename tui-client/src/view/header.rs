@@ -110,10 +110,7 @@ fn connection_items(app: &App, name_max: usize) -> Vec<HeaderItem> {
     let paused = paused_text(app);
     // In a paused view, arriving rows change nothing, so LIVE is not shown. Other states are.
     let has_state = paused.is_none() || state != State::Live;
-    let reason = match &state {
-        State::Replay(remark) => remark.as_ref().map(ToString::to_string),
-        _ => state.outage().map(|outage| outage_text(outage, app)),
-    };
+    let reason = state_reason(&state, app);
     vec![
         item(4, shortened(&name, name_max.max(NAME_WIDTH_MIN)), STRONG),
         item(8, via.map(|via| format!("({via})")), theme.faint()),
@@ -231,7 +228,7 @@ fn state_items(app: &App) -> impl Iterator<Item = HeaderItem> {
         app.sources.all().iter().map(|view| view.watched.state(app.now).word()).collect();
     let states = [
         State::Live,
-        State::Stale,
+        State::Stale(None),
         State::Reconnecting(None),
         State::Connecting(None),
         State::Replay(None),
@@ -255,7 +252,7 @@ fn paused_text(app: &App) -> Option<String> {
 pub(super) fn state_style(theme: Theme, state: &State) -> Style {
     match state {
         State::Live | State::Replay(_) => theme.good(),
-        State::Connecting(_) | State::Stale => theme.warning(),
+        State::Connecting(_) | State::Stale(_) => theme.warning(),
         State::Reconnecting(_) => theme.alarm(),
     }
 }
@@ -281,6 +278,18 @@ fn source_name(watched: &Watched) -> (String, Option<&str>) {
         None => is_plain.then_some("plain"),
     };
     (name, via)
+}
+
+/// Returns the reason of a state, if the source has told one.
+pub(super) fn state_reason(state: &State, app: &App) -> Option<String> {
+    match state {
+        State::Live => None,
+        State::Stale(overdue) => overdue.map(|overdue| overdue.text().to_owned()),
+        State::Replay(remark) => remark.as_ref().map(ToString::to_string),
+        State::Connecting(outage) | State::Reconnecting(outage) => {
+            outage.as_ref().map(|outage| outage_text(outage, app))
+        }
+    }
 }
 
 /// Returns the reason of an outage and the time until the next attempt.

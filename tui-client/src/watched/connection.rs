@@ -5,6 +5,7 @@ use std::time::Duration;
 use loadline_protocol::{Health, SafeText, Time};
 
 use super::rates::ByteRate;
+use crate::event::Overdue;
 
 /// State of a source. Nothing else decides whether its rows are fresh.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +16,8 @@ pub enum State {
     Reconnecting(Option<Outage>),
     /// Rows arrive.
     Live,
-    /// Connected, but rows are overdue.
-    Stale,
+    /// Connected, but rows are overdue, with a remark once the link has asked the agent.
+    Stale(Option<Overdue>),
     /// A recording, or an input that has ended, with a message to show.
     Replay(Option<SafeText>),
 }
@@ -36,7 +37,7 @@ impl State {
             State::Connecting(_) => "CONNECTING",
             State::Reconnecting(_) => "RECONNECTING",
             State::Live => "LIVE",
-            State::Stale => "STALE",
+            State::Stale(_) => "STALE",
             State::Replay(_) => "REPLAY",
         }
     }
@@ -49,7 +50,7 @@ impl State {
     pub(crate) fn outage(&self) -> Option<&Outage> {
         match self {
             State::Connecting(outage) | State::Reconnecting(outage) => outage.as_ref(),
-            State::Live | State::Stale | State::Replay(_) => None,
+            State::Live | State::Stale(_) | State::Replay(_) => None,
         }
     }
 }
@@ -77,6 +78,8 @@ pub(crate) struct Connection {
     /// Health of this connection's agent, if reported.
     pub(crate) health: Option<Health>,
     pub(super) byte_rate: ByteRate,
+    /// Remark on overdue rows.
+    overdue: Option<Overdue>,
     status: LinkStatus,
     last_received: Option<Time>,
     /// Current time by our clock.
@@ -100,6 +103,7 @@ impl Connection {
         self.status = LinkStatus::Connected { since: self.now };
         self.byte_rate = ByteRate::default();
         self.health = None;
+        self.overdue = None;
         self.caught_up = false;
     }
 
@@ -126,6 +130,12 @@ impl Connection {
     /// since.
     pub(super) fn receive(&mut self, received: Time) {
         self.last_received = Some(received.min(self.now));
+        self.overdue = None;
+    }
+
+    /// Notes a remark on overdue rows.
+    pub(super) fn remark(&mut self, overdue: Overdue) {
+        self.overdue = Some(overdue);
     }
 
     pub(crate) fn is_recording(&self) -> bool {
@@ -148,7 +158,7 @@ impl Connection {
                 State::Live
             }
             LinkStatus::Connected { since } if is_recent(*since) => waiting(None),
-            LinkStatus::Connected { .. } => State::Stale,
+            LinkStatus::Connected { .. } => State::Stale(self.overdue),
         }
     }
 

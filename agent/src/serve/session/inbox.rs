@@ -95,7 +95,9 @@ fn parse_line(line: &[u8]) -> Result<Option<Input>, Ending> {
         return Err(request_too_long());
     }
     let request = Request::parse(&String::from_utf8_lossy(line)).transpose();
-    request.map(|request| request.map(Input::Request)).map_err(|error| Ending::Refused(SafeText::new(&error.to_string())))
+    request
+        .map(|request| request.map(Input::Request))
+        .map_err(|error| Ending::Refused(SafeText::new(&error.to_string())))
 }
 
 fn is_request(line: &[u8]) -> bool {
