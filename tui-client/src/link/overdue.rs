@@ -156,3 +156,140 @@ impl RowWatch {
         wall - wall_before >= (now - before) + SUSPENSION_MIN
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Option<Duration> = Some(Duration::from_secs(1));
+
+    /// Watch of a connection, and the time since its begin by both clocks.
+    struct Case {
+        watch: RowWatch,
+        begin: Instant,
+        now: Duration,
+        /// Lead of the wall clock.
+        ahead: Duration,
+    }
+
+    impl Case {
+        /// Begins a connection; the header comes at once if it has an `interval`.
+        fn new(interval: Option<Duration>) -> Case {
+            let begin = Instant::now();
+            let watch = RowWatch::new(begin, Time::default());
+            let mut case = Case { watch, begin, now: Duration::ZERO, ahead: Duration::ZERO };
+            case.receive(interval, false);
+            case
+        }
+
+        fn clocks(&self) -> (Instant, Time) {
+            (self.begin + self.now, Time::default() + self.now + self.ahead)
+        }
+
+        fn receive(&mut self, interval: Option<Duration>, has_rows: bool) {
+            let (now, wall) = self.clocks();
+            self.watch.receive(now, wall, interval);
+            if has_rows {
+                self.watch.receive_rows(now);
+            }
+        }
+
+        /// Runs for this many seconds, as the link does. Returns the steps and remarks with their times.
+        fn run(&mut self, seconds: u64) -> String {
+            let end = self.begin + self.now + Duration::from_secs(seconds);
+            let mut log = Vec::new();
+            while let Some(at) = self.watch.check_at().filter(|at| *at <= end) {
+                self.now = self.now.max(at - self.begin);
+                let (now, wall) = self.clocks();
+                let (step, remark) = self.watch.check(now, wall);
+                let words = step.map(|it| format!("{it:?}")).into_iter();
+                let words = words.chain(remark.map(|it| format!("{it:?}"))).collect::<Vec<_>>();
+                if !words.is_empty() {
+                    log.push(format!("{}: {}", self.now.as_secs_f64(), words.join(" ")));
+                }
+                if matches!(step, Some(Step::GiveUp(_))) {
+                    break;
+                }
+            }
+            self.now = end - self.begin;
+            log.join(", ")
+        }
+    }
+
+    #[test]
+    fn a_connection_without_rows_is_asked_and_given_up() {
+        let check = |interval_ms, expected: &str| {
+            let mut case = Case::new(Some(Duration::from_millis(interval_ms)));
+            assert_eq!(case.run(100_000), expected, "{interval_ms}");
+        };
+        check(250, "3.25: Ask Asked, 13.25: GiveUp(10s)");
+        check(1000, "6: Ask Asked, 16: GiveUp(10s)");
+        check(10_000, "20: Ask Asked, 30: GiveUp(10s)");
+        check(3_600_000, "3610: Ask Asked, 3620: GiveUp(10s)");
+    }
+
+    #[test]
+    fn rows_in_time_need_no_question() {
+        let mut case = Case::new(SECOND);
+        for _ in 0..100 {
+            assert_eq!(case.run(5), "");
+            case.receive(SECOND, true);
+        }
+    }
+
+    #[test]
+    fn an_agent_that_answers_is_asked_again_and_again() {
+        let mut case = Case::new(SECOND);
+        assert_eq!(case.run(7), "6: Ask Asked");
+        case.receive(SECOND, false);
+        assert_eq!(case.watch.receive_pong(true), Some(Overdue::NotSampling));
+        for seconds in [16, 26, 36] {
+            assert_eq!(case.run(10), format!("{seconds}: Ask"));
+            case.receive(SECOND, false);
+            assert_eq!(case.watch.receive_pong(true), None);
+        }
+        assert_eq!(case.run(100), "46: Ask, 56: GiveUp(10s)");
+        case.receive(SECOND, true);
+        assert_eq!(case.watch.receive_pong(true), None, "rows came first");
+    }
+
+    #[test]
+    fn any_byte_is_an_answer() {
+        let mut case = Case::new(SECOND);
+        assert_eq!(case.run(15), "6: Ask Asked");
+        case.receive(SECOND, false);
+        assert_eq!(case.run(10), "16: Ask");
+    }
+
+    #[test]
+    fn a_server_without_a_header_is_not_asked() {
+        assert_eq!(Case::new(None).run(1000), "10: Unasked");
+        let mut slow = Case::new(None);
+        for _ in 0..10 {
+            slow.run(60);
+            slow.receive(None, true);
+        }
+        assert_eq!(slow.run(69), "");
+        assert_eq!(slow.run(1000), "670: Unasked");
+    }
+
+    #[test]
+    fn after_a_suspension_the_answer_is_due_in_2_seconds() {
+        let mut case = Case::new(SECOND);
+        case.receive(SECOND, true);
+        case.ahead = Duration::from_hours(1);
+        assert_eq!(case.run(100), "2: Ask Asked, 4: GiveUp(2s)");
+        // A clock that is set by a few seconds is no suspension.
+        let mut case = Case::new(SECOND);
+        case.ahead = Duration::from_secs(9);
+        assert_eq!(case.run(5), "");
+    }
+
+    #[test]
+    fn an_interval_beyond_the_range_of_clocks_is_never_late() {
+        let mut case = Case::new(Some(Duration::MAX));
+        assert_eq!(case.run(100_000), "");
+        let century = Case::new(Some(Duration::from_hours(24 * 36_500)));
+        assert!(century.watch.check_at().is_some());
+    }
+}
