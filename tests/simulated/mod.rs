@@ -2,6 +2,7 @@
 
 mod faults;
 mod hosts;
+pub(crate) mod path;
 mod wire;
 
 use std::sync::{Arc, Mutex};

@@ -273,7 +273,9 @@ impl Link {
 
     /// Decides about a stream without a header, after the answer timeout.
     fn decide(&mut self, answer_timeout: Duration) -> Option<Disconnect> {
-        if self.reader.resume_state().answered && self.reader.is_unanswered() {
+        // A plain server that has taken the place of the agent still sends rows.
+        let half_time = self.clock.now() - answer_timeout / 2;
+        if self.reader.resume_state().answered && self.reader.is_silent_since(half_time) {
             return Some(no_answer(answer_timeout));
         }
         self.reader.decide_plain();

@@ -3,7 +3,7 @@
 use loadline_protocol::{Header, Time};
 
 use super::StreamReader;
-use super::phase::ReaderPhase;
+use super::phase::{PendingLine, ReaderPhase};
 
 impl StreamReader {
     /// Returns whether a row was delivered that arrived at `received`.
@@ -11,10 +11,12 @@ impl StreamReader {
         self.output.resume.last_received == Some(received)
     }
 
-    /// Returns true if neither a header nor more than one line came: an agent sends its newest row before
-    /// the header.
-    pub(in crate::link) fn is_unanswered(&self) -> bool {
-        matches!(&self.phase, ReaderPhase::Undecided(pending) if pending.len() <= 1)
+    /// Returns whether the kind of the stream is unknown and no row has arrived since `time`. An agent
+    /// sends rows until it has the request.
+    pub(in crate::link) fn is_silent_since(&self, time: Time) -> bool {
+        let ReaderPhase::Undecided(pending) = &self.phase else { return false };
+        let is_later = |line: &PendingLine| matches!(line, PendingLine::Row { received, .. } if *received > time);
+        !pending.iter().any(is_later)
     }
 
     /// Returns the header of the rows.
