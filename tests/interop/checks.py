@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import black_holes
 import blocked_terminal
 import columns_match_the_system
 import devices_count_once
@@ -37,6 +38,7 @@ def main() -> int:
         limits_of_a_container,
         labplot_connections,
         blocked_terminal,
+        black_holes,
         ssh_transport,
         runs_as_a_service,
         installs_from_packages,
