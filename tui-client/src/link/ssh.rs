@@ -9,6 +9,7 @@
 mod agent_failure;
 mod exit;
 mod login_text;
+mod process;
 mod stderr;
 
 use std::io::{self, Cursor};
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use loadline_common::without_error_number;
 use tokio::io::{AsyncReadExt as _, Chain, Join};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -28,6 +29,7 @@ use crate::source::Destination;
 use agent_failure::file_probe;
 use exit::SshExit;
 use login_text::{Greeting, read_greeting};
+use process::SshProcess;
 use stderr::StderrReader;
 
 /// Timeout of `ssh -G`, which prints the configuration: 2 s.
@@ -144,7 +146,7 @@ impl SshTransport {
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
-    fn spawn(&self, terminal: TerminalAccess, arguments: &[String]) -> io::Result<Child> {
+    fn spawn(&self, terminal: TerminalAccess, arguments: &[String]) -> io::Result<SshProcess> {
         let SshCommand { program, options, .. } = &self.command;
         let mut command = Command::new(program);
         if terminal == TerminalAccess::Taken {
@@ -162,6 +164,7 @@ impl SshTransport {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
+            .map(SshProcess::new)
             .map_err(|error| {
                 let error = without_error_number(&error.to_string());
                 io::Error::other(format!(
@@ -240,9 +243,9 @@ fn agent_call(agent: &str) -> String {
     format!("{agent} --stdio")
 }
 
-/// Waits for ssh to exit, after its output ended. Dropping the future kills ssh; the remote agent exits
+/// Waits for ssh to exit, after its output ended. Dropping the future ends ssh; the remote agent exits
 /// because its input ends.
-async fn wait_for_exit(mut ssh: Child, stderr: StderrReader, text: &str) -> SshExit {
+async fn wait_for_exit(mut ssh: SshProcess, stderr: StderrReader, text: &str) -> SshExit {
     let status = timeout(EXIT_TIMEOUT, ssh.wait()).await.ok().and_then(Result::ok);
     SshExit { status, text: text.to_owned(), errors: stderr.last_lines().await }
 }
