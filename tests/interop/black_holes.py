@@ -4,10 +4,14 @@ import contextlib
 import json
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
+
+from ssh_transport import SshServer
 from stage import DEADLINE, Process, Programs, Skip, running, wait_until
 from terminal import screen
 
@@ -216,6 +220,43 @@ def a_server_without_requests_is_noticed_by_keepalive(programs):
                 return f"after {noticed:.0f} s"
 
 
+def lost_packets_of_ssh_are_noticed_and_ssh_is_ended(programs):
+    with network("ssh") as net, tempfile.TemporaryDirectory() as folder, agent_of(programs, net):
+        server = SshServer(programs, folder, AGENT)
+        resident = f"env LOADLINE_AGENT_RESIDENT={AGENT}:1027 {server.agent}"
+        # Through a jump host: another ssh, of which loadline knows nothing.
+        command = server.command("through-jump-host", "-o", "json", "--agent-command", resident)
+        with running(*net.at_server(*server.sshd_command())):
+            time.sleep(1)
+            with running(*net.at_client(*command)) as client:
+                rows = Rows(client)
+                wait_until("rows", lambda: len(rows.received) > 3)
+                dead = set(processes_of_ssh(folder))
+                assert len(dead) == 2, f"{dead} run"
+                net.lose(AGENT, CLIENT)
+                lost = time.monotonic()
+                wait_until("a report", lambda: "reconnecting: " in client.stderr(), NOTICED)
+                noticed = time.monotonic() - lost
+                wait_until("the end of ssh", lambda: not dead & set(processes_of_ssh(folder)), RESUMED)
+                time.sleep(MORE)
+                net.repair(AGENT, CLIENT)
+                resumed = rows.wait_for_more(DEADLINE)
+                wait_until("newer rows", lambda: rows.received[-1][0] > lost + noticed)
+                rows.wait_for_more(DEADLINE)
+                rows.check()
+                return f"noticed after {noticed:.0f} s, resumed after {resumed:.1f} s"
+
+
+def processes_of_ssh(folder: str) -> list[int]:
+    """Returns the clients of ssh that use the configuration in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name() == "ssh" and f"{folder}/ssh_config" in " ".join(process.cmdline()):
+                found.append(process.pid)
+    return found
+
+
 PLAIN_SERVER = """
 import socket, sys, threading, time
 def serve(client):
@@ -231,6 +272,7 @@ while True:
 
 CHECKS = [
     lost_packets_are_noticed_explained_and_survived,
+    lost_packets_of_ssh_are_noticed_and_ssh_is_ended,
     the_screen_says_why_no_rows_arrive,
     a_server_without_requests_is_noticed_by_keepalive,
 ]
