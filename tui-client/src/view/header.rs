@@ -280,16 +280,10 @@ fn source_name(watched: &Watched) -> (String, Option<&str>) {
     (name, via)
 }
 
-/// Returns the reason of a state, if the source has told one.
+/// Returns the reason of a state, with the time until the next attempt.
 pub(super) fn state_reason(state: &State, app: &App) -> Option<String> {
-    match state {
-        State::Live => None,
-        State::Stale(overdue) => overdue.map(|overdue| overdue.text().to_owned()),
-        State::Replay(remark) => remark.as_ref().map(ToString::to_string),
-        State::Connecting(outage) | State::Reconnecting(outage) => {
-            outage.as_ref().map(|outage| outage_text(outage, app))
-        }
-    }
+    let outage = state.outage().map(|outage| outage_text(outage, app));
+    outage.or_else(|| state.reason().map(str::to_owned))
 }
 
 /// Returns the reason of an outage and the time until the next attempt.

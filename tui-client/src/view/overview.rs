@@ -68,10 +68,11 @@ impl SourceRow<'_> {
             put(buf, self.cell(parts.clock), &clock_offset_text(offset_ms), STRONG);
         }
         let chart = self.cell(parts.chart);
+        // Without newer samples, the reason says more than the chart.
         let is_old = is_newest && !self.state.is_up_to_date();
-        // The chart has nothing new, and the reason says why.
-        match state_reason(&self.state, app).filter(|_| is_old) {
+        match self.state.reason().filter(|_| is_old) {
             Some(reason) => {
+                let reason = shortened(reason, usize::from(chart.width));
                 put(buf, chart, &reason, theme.faint());
             }
             None => self.render_chart(chart, buf),

@@ -47,6 +47,18 @@ impl State {
         matches!(self, State::Live | State::Replay(_))
     }
 
+    /// Returns the reason of the state, if there is one.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            State::Live => None,
+            State::Stale(overdue) => overdue.map(Overdue::text),
+            State::Replay(remark) => remark.as_ref().map(SafeText::as_str),
+            State::Connecting(outage) | State::Reconnecting(outage) => {
+                outage.as_ref().map(|outage| outage.reason.as_str())
+            }
+        }
+    }
+
     pub(crate) fn outage(&self) -> Option<&Outage> {
         match self {
             State::Connecting(outage) | State::Reconnecting(outage) => outage.as_ref(),
