@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use loadline_protocol::{Column, Header, LineError, Note, RunId, SafeText, Schema, Stamp, VERSION};
+use loadline_protocol::{
+    Column, Header, LineError, Note, RunId, SafeText, Schema, Stamp, Time, VERSION,
+};
 
 use crate::ring::{Columns, Selection};
 use crate::source::MachineFacts;
@@ -17,8 +19,15 @@ pub(crate) struct AgentInfo {
 }
 
 impl AgentInfo {
-    /// Returns the header of a stream with every `every`th sample of `run`.
-    pub(crate) fn header(&self, run: RunId, interval: Duration, every: u64) -> Note {
+    /// Returns the header of a stream with every `every`th sample of `run`. `now` is the time of the
+    /// answer to a request.
+    pub(crate) fn header(
+        &self,
+        run: RunId,
+        interval: Duration,
+        every: u64,
+        now: Option<Time>,
+    ) -> Note {
         let interval_ms = interval.as_millis() as u64;
         Note::Header(Header {
             version: VERSION,
@@ -31,6 +40,7 @@ impl AgentInfo {
             cpu_limit: self.facts.cpu_limit,
             memory_limit: self.facts.memory_limit,
             agent: Some(SafeText::new(env!("CARGO_PKG_VERSION"))),
+            now,
         })
     }
 

@@ -51,6 +51,12 @@ impl Clock {
         self.now_with_step().0
     }
 
+    /// Returns the current time, and whether the wall clock jumped forward since the previous call.
+    pub fn now_with_jump(&mut self) -> (Time, bool) {
+        let (now, step) = self.now_with_step();
+        (now, step == ClockStep::Forward)
+    }
+
     /// Returns the current time, and the jump of the wall clock since the previous call.
     pub(crate) fn now_with_step(&mut self) -> (Time, ClockStep) {
         let now = Instant::now();

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::logfmt::{fields, take_value, write_field, write_quoted};
-use crate::{Health, LineError, SafeText, Schema};
+use crate::{Health, LineError, SafeText, Schema, Time};
 
 /// Prefix of a header and of a request, in front of the version.
 pub(crate) const NAME: &str = "loadline/";
@@ -61,6 +61,9 @@ pub struct Header {
     pub memory_limit: Option<u64>,
     /// Version of the agent.
     pub agent: Option<SafeText>,
+    /// Time by the agent's clock at which the header was written. Only in the answer to a request:
+    /// the client then knows how far the clocks differ.
+    pub now: Option<Time>,
 }
 
 /// Random run identifier of eight hex digits, new at each start and when the clock steps back.
@@ -222,6 +225,7 @@ impl Header {
                 "cpu_limit" => header.cpu_limit = Some(read("cpu_limit", value)?),
                 "memory_limit" => header.memory_limit = Some(read("memory_limit", value)?),
                 "agent" => header.agent = value.map(SafeText::new),
+                "now" => header.now = Some(read("now", value)?),
                 _ => {}
             }
         }
@@ -273,7 +277,8 @@ impl fmt::Display for Header {
         write_field(f, "memory", self.memory)?;
         write_field(f, "cpu_limit", self.cpu_limit)?;
         write_field(f, "memory_limit", self.memory_limit)?;
-        write_field(f, "agent", self.agent.as_ref())
+        write_field(f, "agent", self.agent.as_ref())?;
+        write_field(f, "now", self.now)
     }
 }
 
@@ -290,7 +295,7 @@ mod tests {
     #[test]
     fn the_documented_header_round_trips() {
         let line = "# loadline/1 run=9f3a17c2 host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" \
-                    cores=16 memory=67385159680 agent=0.1.0";
+                    cores=16 memory=67385159680 agent=0.1.0 now=1763836801.500";
         let note = parse(line).unwrap();
         assert_eq!(note.to_string(), line);
         let Note::Header(header) = note else { panic!("{note:?}") };
@@ -348,6 +353,7 @@ mod tests {
             "# loadline/1 interval=0s",
             "# loadline/1 interval",
             "# loadline/1 cores=-1",
+            "# loadline/1 now=soon",
             "# columns",
             "# columns a a",
         ] {
@@ -365,8 +371,9 @@ mod tests {
         let numbers = (any::<u32>(), of(any::<u32>()), of(any::<u32>()), of(any::<u64>()));
         let texts = (of(any_text()), of(any_text()), of(any_text()));
         let limits = (of(any::<u32>().prop_map(CpuLimit)), of(any::<u64>()));
-        let all = (numbers, texts, of(interval), limits);
-        all.prop_map(|(numbers, texts, interval, limits)| Header {
+        let now = of(any::<i64>().prop_map(Time::from_millis));
+        let all = (numbers, texts, of(interval), limits, now);
+        all.prop_map(|(numbers, texts, interval, limits, now)| Header {
             version: numbers.0,
             run: numbers.1.map(RunId),
             host: texts.0,
@@ -377,6 +384,7 @@ mod tests {
             cpu_limit: limits.0,
             memory_limit: limits.1,
             agent: texts.2,
+            now,
         })
     }
 

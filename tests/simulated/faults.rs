@@ -8,6 +8,7 @@ use rand::rngs::SmallRng;
 use turmoil::Sim;
 
 use super::hosts::{AGENTS, CLIENTS, WallClock};
+use super::wire::ClientNetwork;
 
 /// Fault of the network, of a host, or of its clock.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +29,11 @@ enum Fault {
     Restart,
     /// A clock is set ahead or back, by seconds or by up to an hour.
     Step,
+    /// A client receives little more, or less, than its agents send.
+    SlowLink,
 }
 
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 12] = [
     Fault::Partition { both: true },
     Fault::Partition { both: false },
     Fault::Hold,
@@ -41,6 +44,8 @@ const FAULTS: [Fault; 10] = [
     Fault::Restart,
     Fault::Step,
     Fault::Step,
+    Fault::SlowLink,
+    Fault::SlowLink,
 ];
 
 /// Fault between two hosts, with its begin and end.
@@ -58,6 +63,8 @@ struct PlannedFault {
 pub(crate) struct FaultPlan {
     planned: Vec<PlannedFault>,
     walls: Vec<WallClock>,
+    /// Networks of the clients.
+    networks: Vec<ClientNetwork>,
     log: String,
 }
 
@@ -67,6 +74,7 @@ impl FaultPlan {
         random: &mut SmallRng,
         repaired_at: Duration,
         walls: Vec<WallClock>,
+        networks: Vec<ClientNetwork>,
     ) -> FaultPlan {
         let ms = Duration::from_millis;
         let mut planned = Vec::new();
@@ -75,7 +83,7 @@ impl FaultPlan {
             let begin = at;
             let end = begin + ms(random.random_range(100..9000));
             if end >= repaired_at {
-                return FaultPlan { planned, walls, log: String::new() };
+                return FaultPlan { planned, walls, networks, log: String::new() };
             }
             planned.push(PlannedFault {
                 fault: FAULTS[random.random_range(0..FAULTS.len())],
@@ -98,12 +106,12 @@ impl FaultPlan {
             if !planned.begun && now >= planned.begin {
                 planned.begun = true;
                 let _ = writeln!(self.log, "{now:?} {}", planned.name());
-                planned.begin(sim, random, &self.walls);
+                planned.begin(sim, random, &self.walls, &self.networks);
             }
             if !planned.ended && now >= planned.end {
                 planned.ended = true;
                 let _ = writeln!(self.log, "{now:?} over: {}", planned.name());
-                planned.end(sim);
+                planned.end(sim, &self.networks);
             }
         }
     }
@@ -119,7 +127,13 @@ impl PlannedFault {
         format!("{:?} of {} and {}", self.fault, AGENTS[self.agent], CLIENTS[self.client].name)
     }
 
-    fn begin(&self, sim: &mut Sim<'_>, random: &mut SmallRng, walls: &[WallClock]) {
+    fn begin(
+        &self,
+        sim: &mut Sim<'_>,
+        random: &mut SmallRng,
+        walls: &[WallClock],
+        networks: &[ClientNetwork],
+    ) {
         let (agent, client) = (AGENTS[self.agent], CLIENTS[self.client].name);
         match self.fault {
             Fault::Partition { both: true } => sim.partition(agent, client),
@@ -145,10 +159,11 @@ impl PlannedFault {
                 let most = if random.random() { 10_000 } else { 3_600_000 };
                 walls[random.random_range(0..walls.len())].step(random.random_range(-most..most));
             }
+            Fault::SlowLink => networks[self.client].limit(random.random_range(20..400)),
         }
     }
 
-    fn end(&self, sim: &mut Sim<'_>) {
+    fn end(&self, sim: &mut Sim<'_>, networks: &[ClientNetwork]) {
         let (agent, client) = (AGENTS[self.agent], CLIENTS[self.client].name);
         match self.fault {
             Fault::Partition { .. } => sim.repair(agent, client),
@@ -164,6 +179,7 @@ impl PlannedFault {
                 sim.bounce(agent);
             }
             Fault::Crash => sim.bounce(agent),
+            Fault::SlowLink => networks[self.client].limit(ClientNetwork::UNLIMITED),
             Fault::Restart | Fault::Step => {}
         }
     }

@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use turmoil::net::TcpListener;
 
-use super::wire::{PORT, SimulatedListener, SimulatedStream};
-use super::{ResumeMode, TICK};
+use super::TICK;
+use super::wire::{ClientNetwork, PORT, SimulatedListener, SimulatedStream};
 
 /// Host names of the agents.
 pub(crate) const AGENTS: [&str; 2] = ["web-1", "web-2"];
@@ -36,6 +36,10 @@ const START_OFFSET: u64 = 1_000_000;
 /// Permitted time in state live without a row: 3 s, plus twice the clock tolerance of 1 s, by which
 /// the clocks of link and screen may differ.
 const LIVE_MAX: Duration = Duration::from_secs(3 + 2);
+
+/// Permitted age of the newest sample in state live: 5 intervals of 1 s and 2 s, plus the clock
+/// tolerance of link, screen and agent.
+const LIVE_AGE_MAX: Duration = Duration::from_secs(5 + 2 + 3);
 
 /// Interval between two checks of a client's state.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -83,8 +87,17 @@ fn now() -> Duration {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SimulatedAgents(Arc<[(WallClock, Mutex<SampleTimes>); 2]>);
 
-/// Times of an agent's samples by its clock in milliseconds, one list for each start.
-type SampleTimes = Vec<Vec<i64>>;
+/// Times of an agent's samples, one list for each start.
+type SampleTimes = Vec<Vec<SampleTime>>;
+
+/// Time of a sample.
+#[derive(Debug, Clone, Copy)]
+struct SampleTime {
+    /// By the agent's clock, in milliseconds.
+    wall_ms: i64,
+    /// Since the start of the simulation.
+    taken: Duration,
+}
 
 impl SimulatedAgents {
     /// Returns the clocks of all agents.
@@ -106,7 +119,12 @@ pub(crate) async fn run_agent(at: usize, agents: SimulatedAgents) -> HostResult 
     let samples = agents.clone();
     let source = ScriptedSource::new(vec![Column::new("number", "B")], move |number, values| {
         let (wall, starts) = &samples.0[at];
-        starts.lock().unwrap().last_mut().unwrap().push(wall.now_ms());
+        starts
+            .lock()
+            .unwrap()
+            .last_mut()
+            .unwrap()
+            .push(SampleTime { wall_ms: wall.now_ms(), taken: now() });
         values.push((start * START_OFFSET + number) as f64);
     });
     let clock = agents.0[at].0.clock();
@@ -135,6 +153,8 @@ pub(crate) struct AgentView {
     connecting_since: Option<Duration>,
     /// Begin of the current live state.
     live_since: Option<Duration>,
+    /// Times of the agent's samples.
+    agents: SimulatedAgents,
     /// Events for the failure report.
     log: Vec<(Duration, String)>,
     /// First violation.
@@ -146,7 +166,8 @@ pub(crate) async fn run_client(
     client: &'static SimulatedClient,
     views: Arc<Mutex<Vec<AgentView>>>,
     wall: WallClock,
-    resume: ResumeMode,
+    agents: SimulatedAgents,
+    network: ClientNetwork,
 ) -> HostResult {
     views.lock().unwrap().clear();
     for (index, &agent) in client.agents.iter().enumerate() {
@@ -161,11 +182,14 @@ pub(crate) async fn run_client(
             last_row_at: None,
             connecting_since: None,
             live_since: None,
+            agents: agents.clone(),
             log,
             failure: None,
         });
         let name = AGENTS[agent];
-        let connector = Connector::custom(name, move || SimulatedStream::connect(name, resume));
+        let network = network.clone();
+        let connector =
+            Connector::custom(name, move || SimulatedStream::connect(name, network.clone()));
         let options = LinkOptions { history: client.history, ..LinkOptions::default() };
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         tokio::spawn(Link::new(connector, options, wall.clock()).run(sender));
@@ -235,7 +259,7 @@ impl AgentView {
         self.failure.get_or_insert(format!("{why} at {:?}", now()));
     }
 
-    /// Checks that a live source has received a row recently.
+    /// Checks that a live source has received a row recently, and that its newest sample is recent.
     fn check_state(&mut self, clock_now: Time) {
         self.watched.set_now(clock_now);
         let state = self.watched.state(clock_now);
@@ -248,6 +272,18 @@ impl AgentView {
         if silent.is_none_or(|silent| silent > LIVE_MAX + CHECK_INTERVAL + TICK) {
             self.fail(&format!("live, but the last row arrived {silent:?} ago"));
         }
+        let age = self.newest_age();
+        if age.is_none_or(|age| age > LIVE_AGE_MAX) {
+            self.fail(&format!("live, but the newest sample is {age:?} old"));
+        }
+    }
+
+    /// Returns the true age of the newest sample.
+    fn newest_age(&self) -> Option<Duration> {
+        let (number, _) = self.rows.last()?;
+        let (start, sample) = (number / START_OFFSET, number % START_OFFSET);
+        let starts = self.agents.0[self.agent].1.lock().unwrap();
+        Some(now().saturating_sub(starts[start as usize - 1][sample as usize - 1].taken))
     }
 
     /// Returns the last events, for the failure report.
@@ -287,7 +323,11 @@ impl AgentView {
     }
 
     /// Checks that the rows are in order and that none is missing or repeated.
-    fn check_rows(&self, client: &SimulatedClient, starts: &[Vec<i64>]) -> Result<(), String> {
+    fn check_rows(
+        &self,
+        client: &SimulatedClient,
+        starts: &[Vec<SampleTime>],
+    ) -> Result<(), String> {
         let mut before = None;
         for (number, _) in &self.rows {
             let (start, sample) = (number / START_OFFSET, number % START_OFFSET);
@@ -335,10 +375,10 @@ impl AgentView {
 /// Returns the number of the oldest sample that an agent holds. The agent drops its history when
 /// its clock is set back: a sample's time is more than a second behind the time expected from the
 /// interval of 1 s.
-fn oldest_held_sample(samples: &[i64]) -> u64 {
+fn oldest_held_sample(samples: &[SampleTime]) -> u64 {
     let tolerance_ms = Clock::TOLERANCE.as_millis() as i64;
-    let (mut first, mut anchor) = (1, (0, samples[0]));
-    for (at, wall_ms) in samples.iter().enumerate() {
+    let (mut first, mut anchor) = (1, (0, samples[0].wall_ms));
+    for (at, SampleTime { wall_ms, .. }) in samples.iter().enumerate() {
         let ahead_ms = wall_ms - anchor.1 - 1000 * (at - anchor.0) as i64;
         // The agent reads its clock up to a step later.
         if ahead_ms < TICK.as_millis() as i64 - tolerance_ms {

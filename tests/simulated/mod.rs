@@ -13,6 +13,7 @@ use rand::rngs::SmallRng;
 
 use faults::FaultPlan;
 use hosts::{AGENTS, AgentView, SimulatedAgents};
+use wire::ClientNetwork;
 
 const SIMULATION_LENGTH: Duration = Duration::from_mins(1);
 
@@ -58,17 +59,21 @@ pub(crate) fn run(number: u64, resume: ResumeMode) -> Result<(), String> {
         let agents = agents.clone();
         sim.host(*name, move || hosts::run_agent(at, agents.clone()));
     }
-    let mut clients = Vec::new();
+    let (mut clients, mut networks) = (Vec::new(), Vec::new());
     for client in &hosts::CLIENTS {
         let views: Arc<Mutex<Vec<AgentView>>> = Arc::default();
         let clock = hosts::WallClock::default();
+        let network = ClientNetwork::new(resume);
         clients.push((client, views.clone(), clock.clone()));
+        networks.push(network.clone());
+        let agents = agents.clone();
         sim.host(client.name, move || {
-            hosts::run_client(client, views.clone(), clock.clone(), resume)
+            let (views, clock, agents) = (views.clone(), clock.clone(), agents.clone());
+            hosts::run_client(client, views, clock, agents, network.clone())
         });
     }
     let walls = agents.walls().into_iter().chain(clients.iter().map(|(.., wall)| wall.clone()));
-    let mut faults = FaultPlan::plan(&mut random, REPAIRED_AT, walls.collect());
+    let mut faults = FaultPlan::plan(&mut random, REPAIRED_AT, walls.collect(), networks);
     while sim.elapsed() < SIMULATION_LENGTH {
         faults.apply(&mut sim, &mut random);
         sim.step().map_err(|error| format!("{error} at {:?}", sim.elapsed()))?;

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -33,24 +35,56 @@ impl Accept for SimulatedListener {
     }
 }
 
+/// Network of a simulated client.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientNetwork {
+    resume: ResumeMode,
+    /// Bytes that each connection receives in a second.
+    bytes_per_second: Arc<AtomicU64>,
+}
+
+impl ClientNetwork {
+    /// Rate that limits nothing.
+    pub(crate) const UNLIMITED: u64 = u64::MAX;
+
+    pub(crate) fn new(resume: ResumeMode) -> ClientNetwork {
+        ClientNetwork { resume, bytes_per_second: Arc::new(AtomicU64::new(Self::UNLIMITED)) }
+    }
+
+    /// Limits the bytes that each connection receives in a second.
+    pub(crate) fn limit(&self, bytes_per_second: u64) {
+        self.bytes_per_second.store(bytes_per_second, Ordering::Relaxed);
+    }
+
+    /// Returns the bytes of the next read, and the time that they take; `None` without a limit.
+    fn next_read(&self) -> Option<(usize, Duration)> {
+        let rate = self.bytes_per_second.load(Ordering::Relaxed);
+        let bytes = (rate / 10).max(1);
+        (rate != Self::UNLIMITED)
+            .then(|| (bytes as usize, Duration::from_millis(1000 * bytes / rate)))
+    }
+}
+
 /// Connection of a simulated client.
 pub(crate) struct SimulatedStream {
     stream: TcpStream,
     keepalive: Pin<Box<Sleep>>,
-    resume: ResumeMode,
+    network: ClientNetwork,
+    /// End of the transmission of the last bytes read, over a slow link.
+    busy: Option<Pin<Box<Sleep>>>,
 }
 
 impl SimulatedStream {
     /// Connects to an agent.
     pub(crate) async fn connect(
         agent: &'static str,
-        resume: ResumeMode,
+        network: ClientNetwork,
     ) -> io::Result<SimulatedStream> {
         loop {
             let attempt = timeout(OPENING_REPETITION, TcpStream::connect((agent, PORT)));
             if let Ok(stream) = attempt.await {
                 let keepalive = Box::pin(sleep(KEEPALIVE));
-                return Ok(SimulatedStream { stream: stream?, keepalive, resume });
+                return Ok(SimulatedStream { stream: stream?, keepalive, network, busy: None });
             }
         }
     }
@@ -63,7 +97,23 @@ impl AsyncRead for SimulatedStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(cx, buf) {
+        if let Some(busy) = &mut this.busy {
+            ready!(busy.as_mut().poll(cx));
+            this.busy = None;
+        }
+        let next = this.network.next_read();
+        let polled = match next {
+            Some((bytes, _)) => {
+                let mut part = vec![0; bytes.min(buf.remaining())];
+                let mut part = ReadBuf::new(&mut part);
+                let polled = Pin::new(&mut this.stream).poll_read(cx, &mut part);
+                buf.put_slice(part.filled());
+                polled
+            }
+            None => Pin::new(&mut this.stream).poll_read(cx, buf),
+        };
+        if let Poll::Ready(read) = polled {
+            this.busy = next.map(|(_, time)| Box::pin(sleep(time)));
             this.keepalive.as_mut().reset(Instant::now() + KEEPALIVE);
             return Poll::Ready(read);
         }
@@ -79,7 +129,7 @@ impl AsyncWrite for SimulatedStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let changed = match this.resume {
+        let changed = match this.network.resume {
             ResumeMode::Correct => None,
             ResumeMode::OffByOne => off_by_one(bytes),
         };

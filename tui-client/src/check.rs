@@ -232,12 +232,19 @@ impl CheckReport {
     /// samples of a scrape, which arrive late.
     fn clock_text(&self) -> Option<String> {
         let stamp = self.watched.ingest.stream.as_ref()?.schema.stamp();
-        let is_late = self.watched.connection.is_recording() || self.watched.is_scraped;
-        let ahead_ms = -self.transit_ms.filter(|_| !is_late && stamp != Stamp::None)?;
+        let is_late = self.watched.connection.is_recording() || self.watched.is_scraped();
+        let transit_ms = self.transit_ms.filter(|_| !is_late && stamp != Stamp::None)?;
+        if let Some(late) = self.watched.lateness() {
+            return Some(format!("rows arrive {:.1} s late", late.as_secs_f64()));
+        }
+        let ahead_ms = -transit_ms;
         let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
         Some(match ahead_ms {
             _ if ahead_ms.abs() < CLOCK_TOLERANCE_MS => format!("in sync within {seconds:.3} s"),
             1.. => format!("{seconds:.1} s ahead of this machine"),
+            _ if self.watched.is_clock_measured() => {
+                format!("{seconds:.1} s behind this machine")
+            }
             _ => format!("{seconds:.1} s behind this machine, or rows arrive that late"),
         })
     }
@@ -373,6 +380,23 @@ mod tests {
         assert_eq!(clock("100.000").await, "clock    90.0 s ahead of this machine");
         let late = "clock    8.0 s behind this machine, or rows arrive that late";
         assert_eq!(clock("2.000").await, late);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_tells_late_rows_from_a_clock_that_is_behind() {
+        let clock = |agent_now: &'static str, row: &'static str| async move {
+            let text = HEADER.replace("agent=0.1.0", &format!("now={agent_now}"));
+            let mut reader = StreamReader::without_request(ReadOptions::default());
+            reader.feed(format!("{text}{row} 7 1 1\n").as_bytes(), Time::from_millis(10_000));
+            let sent = Event::RequestSent { at: Time::from_millis(9990) };
+            let mut events = vec![Event::Connecting, Event::Connected, sent];
+            events.extend(reader.drain_events());
+            let (text, _) = check_events(events).await;
+            text.lines().last().unwrap().to_owned()
+        };
+        assert_eq!(clock("2.000", "2.000").await, "clock    8.0 s behind this machine");
+        assert_eq!(clock("10.000", "2.000").await, "clock    rows arrive 8.0 s late");
+        assert_eq!(clock("10.000", "9.990").await, "clock    in sync within 0.010 s");
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,6 +13,13 @@ pub enum Event {
     Connecting,
     /// The connection is open. Its stream is not known yet.
     Connected,
+    /// A request was sent.
+    RequestSent {
+        /// Time by this machine's clock.
+        at: Time,
+    },
+    /// This machine's clock was set ahead, or the machine slept.
+    TimeJumped,
     /// The link starts to read a recording.
     Replaying,
     /// Progress of reading a large recording in percent; 100 at its end.

@@ -7,6 +7,7 @@
 //!  zone        local time
 //!  import      tables of other programs: dialect, times, units
 //!  event       events of a link: rows, columns, outages, faults
+//!  history_progress  part of a history that has arrived
 //!  link        connect, subscribe, read, reconnect, resume: the only code that touches a source
 //!  prometheus  sources behind a Prometheus server, as links see an agent
 //!    │ events
@@ -48,6 +49,7 @@ mod column_union;
 mod config;
 mod digits;
 pub mod event;
+mod history_progress;
 pub mod import;
 pub mod keys;
 pub mod layout;

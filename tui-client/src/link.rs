@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use loadline_agent::Clock;
 use loadline_common::without_error_number;
-use loadline_protocol::PING;
+use loadline_protocol::{PING, Time};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -73,6 +73,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Timeout for reading the reason of a source that accepts no request: 1 s.
 const REASON_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Interval between requests that measure the clock offset: 10 min. Clocks that nothing synchronizes
+/// drift by milliseconds in that time.
+const CLOCK_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Link to one source.
 #[derive(Debug)]
@@ -188,13 +192,14 @@ impl Link {
         if is_back {
             send(events, Event::Connected).await;
         }
-        if let Err(error) = self.send_request(&mut stream).await {
+        if let Err(error) = self.send_request(&mut stream, events).await {
             return classify_error(&read_reason(&mut stream, error).await);
         }
         let answer_timeout = self.answer_timeout(connect_time);
         let decide_at = Instant::now() + answer_timeout;
         let mut watch = RowWatch::new(Instant::now(), self.clock.now());
         let mut bytes = vec![0; READ_BYTES];
+        let mut clock_at = Instant::now() + CLOCK_INTERVAL;
         loop {
             let check_at = watch.check_at();
             let (end, remark) = tokio::select! {
@@ -204,7 +209,7 @@ impl Link {
                     if !self.reader.resume_state().answered {
                         continue;
                     }
-                    match self.send_request(&mut stream).await {
+                    match self.send_request(&mut stream, events).await {
                         Ok(()) => continue,
                         Err(error) => return classify_error(&error),
                     }
@@ -214,8 +219,9 @@ impl Link {
                 count = stream.read(&mut bytes) => match count {
                     Ok(0) => (Some(classify_error(&io::ErrorKind::BrokenPipe.into())), None),
                     Ok(count) => {
+                        let now = self.look_at_clock(&mut clock_at, events).await;
                         send(events, Event::Received { bytes: count as u64 }).await;
-                        self.receive(&bytes[..count], &mut watch)
+                        self.receive(&bytes[..count], now, &mut watch)
                     }
                     Err(error) => (Some(classify_error(&error)), None),
                 },
@@ -224,7 +230,8 @@ impl Link {
                     (self.decide(answer_timeout), None)
                 }
                 () = async { sleep_until(check_at.unwrap_or(decide_at)).await }, if check_at.is_some() => {
-                    let (step, remark) = watch.check(Instant::now(), self.clock.now());
+                    let now = self.look_at_clock(&mut clock_at, events).await;
+                    let (step, remark) = watch.check(Instant::now(), now);
                     (take_step(step, &mut stream).await, remark)
                 }
             };
@@ -241,6 +248,12 @@ impl Link {
             if let Some(end) = end {
                 return end;
             }
+            if self.reader.resume_state().answered && Instant::now() >= clock_at {
+                clock_at = Instant::now() + CLOCK_INTERVAL;
+                if let Err(error) = self.send_request(&mut stream, events).await {
+                    return classify_error(&error);
+                }
+            }
         }
     }
 
@@ -252,14 +265,29 @@ impl Link {
         }
     }
 
+    /// Returns the current time. After a jump of the clock, its offset is measured at once.
+    async fn look_at_clock(
+        &mut self,
+        clock_at: &mut Instant,
+        events: &mpsc::Sender<Event>,
+    ) -> Time {
+        let (now, has_jumped) = self.clock.now_with_jump();
+        if has_jumped {
+            send(events, Event::TimeJumped).await;
+            *clock_at = Instant::now();
+        }
+        now
+    }
+
     /// Passes received bytes to the reader. Returns the reason to disconnect, and the remark on rows
     /// that are still overdue.
     fn receive(
         &mut self,
         bytes: &[u8],
+        wall: Time,
         watch: &mut RowWatch,
     ) -> (Option<Disconnect>, Option<Overdue>) {
-        let (now, wall) = (Instant::now(), self.clock.now());
+        let now = Instant::now();
         let end = self.reader.feed(bytes, wall);
         let header = self.reader.header();
         let is_agent = header.is_some_and(|header| header.agent.is_some());
@@ -283,9 +311,14 @@ impl Link {
     }
 
     /// Sends a request with the current interval and resume state.
-    async fn send_request(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    async fn send_request(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        events: &mpsc::Sender<Event>,
+    ) -> io::Result<()> {
         self.options.interval = *self.interval_receiver.borrow_and_update();
         let now = self.clock.now();
+        send(events, Event::RequestSent { at: now }).await;
         let request = format!("{}\n", self.options.request(self.reader.resume_state(), now));
         match timeout(REQUEST_TIMEOUT, write(stream, &request)).await? {
             // The read side returns the reason.

@@ -190,8 +190,11 @@ impl OutputWriter<'_> {
         progress: &mut ProgressLine<impl Write, impl FnMut(&str)>,
     ) -> anyhow::Result<()> {
         for (source, event) in events.drain(..) {
+            let name = &self.job.sources[source];
             if let Event::ReadProgress(percent) = event {
-                progress.show(&self.job.sources[source], percent);
+                progress.show("reading", name, percent);
+            } else if let Some(percent) = self.sources[source].history_percent(&event) {
+                progress.show("loading", name, percent);
             }
             if let Some(message) = self.observe(source, &event)? {
                 progress.message(&message);

@@ -142,9 +142,9 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         let name = configured_name.unwrap_or_else(|| connector.to_string());
         let retention = settings.retention_of(&chosen.source);
         let watched = Watched::new(&name, connector.is_embedded(), retention);
-        let mut watched = watched.with_memory_share(count);
+        let watched = watched.with_memory_share(count);
+        let mut watched = if is_fleet { watched.scraped() } else { watched };
         watched.may_prompt = connector.may_prompt();
-        watched.is_scraped = is_fleet;
         let (sender, events) = mpsc::channel(events_max(count));
         let sender = record(settings, &chosen.source, sender)?;
         let mut options = link_options(settings, chosen, &opened.recorded_columns);

@@ -265,12 +265,12 @@ async fn connect(
     let gone = || io::Error::other("the task that queries the server has ended");
     let (reply, reached) = oneshot::channel();
     requests.send(hub::HubRequest::Ping(reply)).await.map_err(|_| gone())?;
-    reached
+    let clock = reached
         .await
         .map_err(|_| gone())?
         .map_err(|why| io::Error::other(format!("{server}: {why}")))?;
     let (ours, theirs) = tokio::io::duplex(session::PIPE_BYTES);
-    let session = tokio::spawn(session::serve(info, theirs, requests));
+    let session = tokio::spawn(session::serve(info, clock, theirs, requests));
     let (lines, requests) = tokio::io::split(ours);
     let lines = ReasonedReader::new(lines, async { session.await.unwrap_or(Ok(())) });
     Ok(tokio::io::join(lines, requests))

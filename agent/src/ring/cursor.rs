@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use loadline_protocol::{History, Resume, RunId, Seq};
+use loadline_protocol::{History, Resume, RunId, Seq, Time};
 
 use super::position::{Position, Segment};
 use super::samples::{Columns, Samples};
@@ -95,6 +95,11 @@ impl Cursor {
     /// Sampling interval of that run.
     pub(crate) fn interval(&self) -> Duration {
         self.next.segment.interval
+    }
+
+    /// Returns the current time by the sampler's clock.
+    pub(crate) fn now(&self) -> Time {
+        self.ring.lock().samples.now()
     }
 
     /// Moves to the beginning of a stream of every `every`th sample. `resume` has priority over

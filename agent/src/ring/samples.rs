@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use loadline_protocol::{Resume, Seq, Time};
+use tokio::time::Instant;
 
 use super::position::{Position, Segment};
 use super::{SAMPLES_MAX, SampleId};
@@ -35,6 +36,8 @@ pub(super) struct Samples {
     /// Position of the oldest sample.
     pub(super) tail: Position,
     pub(super) entries: VecDeque<SampleEntry>,
+    /// Instant at which the newest sample was added.
+    pushed_at: Option<Instant>,
     /// Segments of the samples, the oldest first. Not empty once a run has begun.
     segments: VecDeque<Segment>,
     /// Rows of the subscribed stream with all columns, without line ends or separators.
@@ -106,6 +109,7 @@ impl Samples {
         self.text.extend(row.as_bytes());
         let end = self.evicted_bytes + self.text.len() as u64;
         self.entries.push_back(SampleEntry { time, end, plain });
+        self.pushed_at = Some(Instant::now());
     }
 
     fn evict(&mut self, now: Time) {
@@ -180,6 +184,12 @@ impl Samples {
     /// Time of the newest sample; the earliest time if there is none.
     pub(super) fn newest_time(&self) -> Time {
         self.entries.back().map_or(Time::default(), |slot| slot.time)
+    }
+
+    /// Current time by the clock of the samples: the newest sample's time, plus the time since.
+    pub(super) fn now(&self) -> Time {
+        let since = self.pushed_at.map_or(Duration::ZERO, |pushed_at| pushed_at.elapsed());
+        self.newest_time() + since
     }
 
     /// Position of the first sample of the last `span`.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use loadline_protocol::{Note, Request, SafeText};
+use loadline_protocol::{Note, Request, SafeText, Time};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
@@ -156,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                 ReadOutcome::Skipped { from, to } => {
                     self.outbox.push_line(&Note::Skipped { from, to });
                 }
-                ReadOutcome::NewRun => self.write_headers()?,
+                ReadOutcome::NewRun => self.write_headers(None)?,
             }
         }
     }
@@ -171,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         };
         self.selection = Selection { columns, every };
         self.cursor.seek(request.history.unwrap_or_default(), request.resume, every);
-        self.write_headers()
+        self.write_headers(Some(self.cursor.now()))
     }
 
     /// Answers a ping. On a plain stream, which has rows only, and soon after an answer, it is noise.
@@ -185,11 +185,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         self.outbox.push_line(&Note::Pong);
     }
 
-    /// Appends the header and the columns of the stream.
-    fn write_headers(&mut self) -> Result<(), Ending> {
+    /// Appends the header and the columns of the stream. `now` is the time of the answer to a request.
+    fn write_headers(&mut self, now: Option<Time>) -> Result<(), Ending> {
         let schema = self.info.schema_of(&self.selection).map_err(Ending::Refused)?;
         let interval = self.cursor.interval();
-        self.outbox.push_line(&self.info.header(self.cursor.run(), interval, self.selection.every));
+        let header = self.info.header(self.cursor.run(), interval, self.selection.every, now);
+        self.outbox.push_line(&header);
         self.outbox.push_line(&Note::Columns(schema));
         Ok(())
     }

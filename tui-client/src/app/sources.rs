@@ -235,7 +235,7 @@ impl Sources {
         self.views.iter().any(|view| {
             let may_come = matches!(
                 view.watched.state(now),
-                State::Connecting(None) | State::Live | State::Replay(None)
+                State::Connecting(None) | State::Loading(_) | State::Live | State::Replay(None)
             );
             may_come && !view.watched.connection.caught_up
         })

@@ -39,8 +39,8 @@ impl<W: Write, F: FnMut(&str)> ProgressLine<W, F> {
         (self.message)(text);
     }
 
-    /// Shows the progress of reading a large recording, in percent.
-    pub(super) fn show(&mut self, name: &str, percent: u8) {
+    /// Shows the progress of reading a large recording or a history, in percent.
+    pub(super) fn show(&mut self, verb: &str, name: &str, percent: u8) {
         if percent >= 100 {
             return self.rewrite("");
         }
@@ -51,7 +51,7 @@ impl<W: Write, F: FnMut(&str)> ProgressLine<W, F> {
             rest.is_some()
         };
         let name: String = loadline_protocol::sanitize(name).chars().take_while(fits).collect();
-        self.rewrite(&format!("reading {name}: {percent} %"));
+        self.rewrite(&format!("{verb} {name}: {percent} %"));
     }
 }
 
@@ -69,8 +69,8 @@ mod tests {
     fn written(name: &str, last: u8) -> String {
         let mut bytes = Vec::new();
         let mut progress = ProgressLine::new(Some(&mut bytes), |_: &str| {});
-        progress.show(name, 1);
-        progress.show(name, last);
+        progress.show("reading", name, 1);
+        progress.show("reading", name, last);
         drop(progress);
         String::from_utf8(bytes).unwrap().replace(ERASE, "|")
     }
@@ -93,7 +93,7 @@ mod tests {
         let mut progress =
             ProgressLine::new(Some(&mut bytes), |text: &str| lines.push(text.to_owned()));
         progress.message("first");
-        progress.show("a.load", 5);
+        progress.show("reading", "a.load", 5);
         progress.message("second");
         drop(progress);
         assert_eq!(lines, ["first", "second"]);
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn nothing_is_written_without_a_terminal() {
         let mut progress = ProgressLine::new(None::<Vec<u8>>, |_: &str| {});
-        progress.show("a.load", 5);
+        progress.show("reading", "a.load", 5);
         assert!(!progress.is_shown);
     }
 }

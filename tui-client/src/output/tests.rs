@@ -297,6 +297,36 @@ async fn a_blocked_reader_does_not_prevent_stopping() {
 }
 
 #[tokio::test]
+async fn a_slow_history_shows_its_progress() {
+    let row_at = |taken: i64, received: i64| {
+        let (time, received) = (Time::from_millis(taken), Time::from_millis(received));
+        Event::Rows(Rows::one(Sample { time, seq: None, received, values: &[1.0], line: None }))
+    };
+    let written = |rows: &[(i64, i64)]| {
+        let now = Some(Time::from_millis(100_000));
+        let header = Some(Header { now, ..Header::default() });
+        let schema = "cpu:%".parse::<Schema>().unwrap().with_stamp(Stamp::TimeSeq);
+        let stream = Event::Stream(Arc::new(StreamInfo { header, schema }));
+        let rows = rows.iter().map(|(taken, received)| row_at(*taken, *received));
+        let events: Vec<Event> =
+            [Event::Connected, stream].into_iter().chain(rows).chain([Event::Live]).collect();
+        let job = job(OutputFormat::Csv, None, &["web-1"]);
+        async move {
+            let (mut out, mut terminal) = (Vec::new(), Vec::new());
+            let progress = ProgressLine::new(Some(&mut terminal), |_: &str| {});
+            let (_, receiver) = queue(events);
+            let end = Events::new([receiver]);
+            run(&job, end, &mut out, progress, std::future::pending()).await.unwrap();
+            String::from_utf8(terminal).unwrap().replace("\r\x1b[K", "|")
+        }
+    };
+    let slow =
+        [(0, 900_000), (20_000, 900_500), (37_500, 901_000), (37_600, 902_000), (99_000, 903_000)];
+    assert_eq!(written(&slow).await, "|loading web-1: 37 %|loading web-1: 99 %|");
+    assert_eq!(written(&slow[..2]).await, "", "a fast history needs no report");
+}
+
+#[tokio::test]
 async fn a_closed_reader_is_a_normal_end() {
     let (_sender, receiver) = queue(two_rows());
     let (closed, other_end) = tokio::io::duplex(10);

@@ -55,7 +55,10 @@ pub(super) enum HubRequest {
     Follow(Follower),
 }
 
-type PingReply = oneshot::Sender<Result<(), Failure>>;
+/// Time of the server, and the instant at which it was read.
+pub(super) type ServerClock = (Time, Instant);
+
+type PingReply = oneshot::Sender<Result<ServerClock, Failure>>;
 
 /// Watched instance and the last row that was sent.
 pub(super) struct Instance {
@@ -98,8 +101,7 @@ pub(super) struct Hub {
     pub(super) step: Duration,
     pub(super) requests: mpsc::Receiver<HubRequest>,
     pub(super) followers: Vec<Follower>,
-    /// The server's time, and the instant at which it was read.
-    pub(super) clock: Option<(Time, Instant)>,
+    pub(super) clock: Option<ServerClock>,
 }
 
 impl Hub {
@@ -135,7 +137,7 @@ impl Hub {
         if pings.is_empty() {
             return;
         }
-        let reached = self.now().await.map(drop);
+        let reached = self.now().await.map(|time| (time, Instant::now()));
         self.drain_requests(None, &mut pings);
         for reply in pings {
             // An error only means that the receiver was dropped.

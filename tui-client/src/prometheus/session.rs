@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loadline_common::with_suggestion;
 use loadline_protocol::{
-    Column, Decoder, Header, LineError, Note, PING, Request, RunId, SafeText, Schema, Stamp,
+    Column, Decoder, Header, LineError, Note, PING, Request, RunId, SafeText, Schema, Stamp, Time,
     VERSION,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -45,7 +45,7 @@ impl InstanceInfo {
         Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 
-    fn subscribe(&self, request: &Request) -> Result<Subscription, SafeText> {
+    fn subscribe(&self, request: &Request, now: Time) -> Result<Subscription, SafeText> {
         let columns = match &request.columns {
             None => self.columns.clone(),
             Some(names) => {
@@ -67,6 +67,7 @@ impl InstanceInfo {
             interval: Some(interval),
             cores: self.cores,
             memory: self.memory,
+            now: Some(now),
             ..Header::default()
         };
         // At the scrape interval or below, all samples are sent, however uneven their distances.
@@ -114,6 +115,7 @@ impl Subscription {
 /// The query failed.
 pub(super) async fn serve(
     info: InstanceInfo,
+    (server_time, read_at): hub::ServerClock,
     mut pipe: DuplexStream,
     hub: mpsc::Sender<hub::HubRequest>,
 ) -> io::Result<()> {
@@ -134,7 +136,7 @@ pub(super) async fn serve(
                     }
                     continue;
                 };
-                match info.subscribe(&request) {
+                match info.subscribe(&request, server_time + read_at.elapsed()) {
                     Ok(new) => {
                         let before = subscription.as_ref().and_then(|answer| answer.last_ms);
                         let new = subscription.insert(Subscription { last_ms: before, ..new });

@@ -165,7 +165,7 @@ fn render_grid(app: &App, title: &str, all: &Chart, places: &[ChartRect], buf: &
         let fresh = app.is_source_fresh(source);
         let title = match state {
             State::Live => name.clone(),
-            _ => format!("{name} {}", state.word()),
+            _ => format!("{name} {}", state.label()),
         };
         let title = TitleText {
             title: &title,

@@ -116,7 +116,7 @@ fn connection_items(app: &App, name_max: usize) -> Vec<HeaderItem> {
         item(8, via.map(|via| format!("({via})")), theme.faint()),
         item(5, number, theme.faint()),
         item(0, paused, theme.warning()),
-        item(0, has_state.then(|| format!(" {} ", state.word())), state_style(theme, &state)),
+        item(0, has_state.then(|| format!(" {} ", state.label())), state_style(theme, &state)),
         recording_item(app),
         item(OUTAGE_RANK, reason, STRONG),
     ]
@@ -228,6 +228,7 @@ fn state_items(app: &App) -> impl Iterator<Item = HeaderItem> {
         app.sources.all().iter().map(|view| view.watched.state(app.now).word()).collect();
     let states = [
         State::Live,
+        State::Loading(None),
         State::Stale(None),
         State::Reconnecting(None),
         State::Connecting(None),
@@ -237,7 +238,7 @@ fn state_items(app: &App) -> impl Iterator<Item = HeaderItem> {
         let count = words.iter().filter(|word| **word == state.word()).count();
         (count, state)
     });
-    let found = [0, 2, 3, 4, 5].into_iter().zip(counts.filter(|(count, _)| *count > 0));
+    let found = [0, 2, 3, 4, 5, 5].into_iter().zip(counts.filter(|(count, _)| *count > 0));
     found.map(|(rank, (count, state))| {
         item(rank, format!(" {count} {} ", state.word()), state_style(app.theme, &state))
     })
@@ -252,7 +253,7 @@ fn paused_text(app: &App) -> Option<String> {
 pub(super) fn state_style(theme: Theme, state: &State) -> Style {
     match state {
         State::Live | State::Replay(_) => theme.good(),
-        State::Connecting(_) | State::Stale(_) => theme.warning(),
+        State::Connecting(_) | State::Loading(_) | State::Stale(_) => theme.warning(),
         State::Reconnecting(_) => theme.alarm(),
     }
 }
@@ -338,7 +339,7 @@ pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     if app.window.paused_at().is_some() {
         spans.push(Span::styled("PAUSED", STRONG));
     } else if !fresh || newest.is_none() {
-        spans.push(Span::styled(app.sources.watched().state(app.now).word(), STRONG));
+        spans.push(Span::styled(app.sources.watched().state(app.now).label(), STRONG));
     }
     // Values beyond the end of the row are not even formatted.
     for (chart, line) in app.sources.charts().iter().flat_map(Chart::lines_with_chart) {

@@ -43,7 +43,7 @@ struct SourceRow<'a> {
 impl SourceRow<'_> {
     fn render(&self, parts: SourceRowParts, common: CommonAffixes, buf: &mut Buffer) {
         let (app, theme) = (self.app, self.app.theme);
-        let state = format!(" {} ", self.state.word());
+        let state = format!(" {} ", self.state.label());
         put(buf, self.cell(parts.state), &state, state_style(theme, &self.state));
         self.render_name(parts, common, buf);
         let watched = &self.view.watched;

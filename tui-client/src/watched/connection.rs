@@ -6,6 +6,7 @@ use loadline_protocol::{Health, SafeText, Time};
 
 use super::rates::ByteRate;
 use crate::event::Overdue;
+use crate::history_progress::HistoryProgress;
 
 /// State of a source. Nothing else decides whether its rows are fresh.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,9 +15,11 @@ pub enum State {
     Connecting(Option<Outage>),
     /// Rows have arrived, but the connection is lost.
     Reconnecting(Option<Outage>),
-    /// Rows arrive.
+    /// Older rows arrive, with the percentage of them that has arrived, if known.
+    Loading(Option<u8>),
+    /// Rows arrive, and the newest sample is up to date.
     Live,
-    /// Connected, but rows are overdue, with a remark once the link has asked the agent.
+    /// Connected, but rows are overdue, or arrive late, with a remark once the link has asked the agent.
     Stale(Option<Overdue>),
     /// A recording, or an input that has ended, with a message to show.
     Replay(Option<SafeText>),
@@ -36,9 +39,18 @@ impl State {
         match self {
             State::Connecting(_) => "CONNECTING",
             State::Reconnecting(_) => "RECONNECTING",
+            State::Loading(_) => "LOADING",
             State::Live => "LIVE",
             State::Stale(_) => "STALE",
             State::Replay(_) => "REPLAY",
+        }
+    }
+
+    /// Returns the name of the state, with its progress: `LOADING 37 %`.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            State::Loading(Some(percent)) => format!("{} {percent} %", self.word()),
+            _ => self.word().to_owned(),
         }
     }
 
@@ -50,7 +62,7 @@ impl State {
     /// Returns the reason of the state, if there is one.
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
-            State::Live => None,
+            State::Loading(_) | State::Live => None,
             State::Stale(overdue) => overdue.map(Overdue::text),
             State::Replay(remark) => remark.as_ref().map(SafeText::as_str),
             State::Connecting(outage) | State::Reconnecting(outage) => {
@@ -62,7 +74,7 @@ impl State {
     pub(crate) fn outage(&self) -> Option<&Outage> {
         match self {
             State::Connecting(outage) | State::Reconnecting(outage) => outage.as_ref(),
-            State::Live | State::Stale(_) | State::Replay(_) => None,
+            State::Loading(_) | State::Live | State::Stale(_) | State::Replay(_) => None,
         }
     }
 }
@@ -80,11 +92,23 @@ enum LinkStatus {
     Ended(SafeText),
 }
 
+/// Limits that decide the state of a connected source.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Silence after which the source is stale.
+    pub(super) stale_after: Duration,
+    /// Time by our clock at which the newest sample is too old to be live.
+    pub(super) live_until: Option<Time>,
+}
+
 /// Connection of a source: decides the state, and when it changes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Connection {
     /// True if the history of this connection is complete.
     pub(crate) caught_up: bool,
+    /// Rows older than the agent's newest are on their way. `None` once the newest sample was up to
+    /// date on this connection.
+    load: Option<HistoryProgress>,
     /// Percentage of a recording that has been read; `None` once all of it is.
     pub(crate) read_percent: Option<u8>,
     /// Health of this connection's agent, if reported.
@@ -94,21 +118,29 @@ pub(crate) struct Connection {
     overdue: Option<Overdue>,
     status: LinkStatus,
     last_received: Option<Time>,
+    /// Arrival of the last bytes.
+    bytes_received_at: Time,
     /// Current time by our clock.
     now: Time,
 }
 
 impl Connection {
     /// Sets the current time. If the clock was set back, ages stay the same: otherwise old rows
-    /// would be fresh again.
-    pub(super) fn set_now(&mut self, now: Time) {
+    /// would be fresh again. Returns by how much the clock was set back.
+    pub(super) fn set_now(&mut self, now: Time) -> Duration {
         let back = self.now - now;
         self.now = now;
         let earlier = |time: &mut Time| *time = *time - back;
         self.last_received.iter_mut().for_each(earlier);
+        earlier(&mut self.bytes_received_at);
         if let LinkStatus::Connected { since } = &mut self.status {
             earlier(since);
         }
+        back
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.now
     }
 
     pub(super) fn connect(&mut self) {
@@ -117,6 +149,33 @@ impl Connection {
         self.health = None;
         self.overdue = None;
         self.caught_up = false;
+        self.load = None;
+        self.bytes_received_at = self.now;
+    }
+
+    pub(super) fn receive_bytes(&mut self, count: u64) {
+        self.byte_rate.add(self.now, count);
+        self.bytes_received_at = self.now;
+    }
+
+    /// Notes a header: the history follows, unless it was received before.
+    pub(super) fn begin_history(&mut self) {
+        if !self.caught_up && !self.is_recording() {
+            self.load.get_or_insert_default();
+        }
+    }
+
+    /// Notes the time of a row of the history; `agent_now` is the agent's time, if known.
+    pub(super) fn advance_history(&mut self, row: Time, agent_now: Option<Time>) {
+        if let Some(load) = &mut self.load {
+            load.advance(row, agent_now);
+        }
+    }
+
+    /// Ends the load if the history is complete, and the newest sample is up to date.
+    pub(super) fn end_load(&mut self, live_until: Option<Time>) {
+        let is_up_to_date = live_until.is_none_or(|until| self.now < until);
+        self.load.take_if(|_| self.caught_up && is_up_to_date);
     }
 
     /// Returns how long the lost connection lasted.
@@ -141,7 +200,9 @@ impl Connection {
     /// Counts a row as received. The connection's clock may be ahead of ours if ours was set back
     /// since.
     pub(super) fn receive(&mut self, received: Time) {
-        self.last_received = Some(received.min(self.now));
+        let received = received.min(self.now);
+        self.last_received = Some(received);
+        self.bytes_received_at = received.max(self.bytes_received_at);
         self.overdue = None;
     }
 
@@ -154,30 +215,43 @@ impl Connection {
         matches!(self.status, LinkStatus::Recording(_))
     }
 
-    /// Returns the state if a source is stale after a silence of `stale_after`.
-    pub(super) fn state(&self, now: Time, stale_after: Duration) -> State {
+    pub(super) fn state(&self, now: Time, limits: Limits) -> State {
         let waiting = |outage| match self.last_received {
             None => State::Connecting(outage),
             Some(_) => State::Reconnecting(outage),
         };
-        let is_recent = |time: Time| now < time + stale_after;
+        let is_recent = |time: Time| now < time + limits.stale_after;
         match &self.status {
             LinkStatus::Connecting => waiting(None),
             LinkStatus::Disconnected(outage) => waiting(Some(outage.clone())),
             LinkStatus::Recording(failure) => State::Replay(failure.clone()),
             LinkStatus::Ended(reason) => State::Replay(Some(reason.clone())),
-            LinkStatus::Connected { .. } if self.last_received.is_some_and(is_recent) => {
+            LinkStatus::Connected { .. } if let Some(load) = self.load => {
+                if is_recent(self.bytes_received_at) {
+                    State::Loading(load.percent)
+                } else {
+                    State::Stale(self.overdue)
+                }
+            }
+            LinkStatus::Connected { .. }
+                if self.last_received.is_some_and(is_recent)
+                    && limits.live_until.is_none_or(|until| now < until) =>
+            {
                 State::Live
             }
-            LinkStatus::Connected { since } if is_recent(*since) => waiting(None),
+            LinkStatus::Connected { since }
+                if is_recent(*since) && self.last_received.is_none_or(|at| at < *since) =>
+            {
+                waiting(None)
+            }
             LinkStatus::Connected { .. } => State::Stale(self.overdue),
         }
     }
 
     /// Returns the time at which the display of the state may change without an event.
-    pub(super) fn changes_at(&self, now: Time, stale_after: Duration) -> Option<Time> {
+    pub(super) fn changes_at(&self, now: Time, limits: Limits) -> Option<Time> {
         let LinkStatus::Disconnected(outage) = &self.status else {
-            return self.state_changes_at(now, stale_after);
+            return self.state_changes_at(now, limits);
         };
         // The display counts down the seconds to the next attempt.
         let left_ms = outage.retry?.ms_since(now);
@@ -185,10 +259,11 @@ impl Connection {
     }
 
     /// Returns the time at which the state itself may change without an event.
-    pub(super) fn state_changes_at(&self, now: Time, stale_after: Duration) -> Option<Time> {
+    pub(super) fn state_changes_at(&self, now: Time, limits: Limits) -> Option<Time> {
         let LinkStatus::Connected { since } = self.status else { return None };
-        let ends = self.last_received.into_iter().chain([since]).map(|time| time + stale_after);
-        ends.filter(|end| *end > now).min()
+        let received = self.last_received.into_iter().chain([since, self.bytes_received_at]);
+        let silent = received.map(|time| time + limits.stale_after);
+        silent.chain(limits.live_until).filter(|end| *end > now).min()
     }
 }
 
@@ -197,7 +272,7 @@ mod tests {
     use super::super::tests::ms;
     use super::*;
 
-    const STALE_AFTER: Duration = Duration::from_secs(3);
+    const LIMITS: Limits = Limits { stale_after: Duration::from_secs(3), live_until: None };
 
     fn connected_at(now: i64) -> Connection {
         let mut connection = Connection::default();
@@ -219,7 +294,7 @@ mod tests {
     }
 
     fn check(connection: &Connection, now: i64, word: &str) {
-        assert_eq!(connection.state(ms(now), STALE_AFTER).word(), word, "{now}");
+        assert_eq!(connection.state(ms(now), LIMITS).word(), word, "{now}");
     }
 
     #[test]
@@ -237,8 +312,8 @@ mod tests {
     #[test]
     fn the_display_changes_when_a_row_is_overdue_and_each_second_of_an_outage() {
         let check = |connection: &Connection, now: i64, [display, state]: [Option<i64>; 2]| {
-            assert_eq!(connection.changes_at(ms(now), STALE_AFTER), display.map(ms), "{now}");
-            assert_eq!(connection.state_changes_at(ms(now), STALE_AFTER), state.map(ms), "{now}");
+            assert_eq!(connection.changes_at(ms(now), LIMITS), display.map(ms), "{now}");
+            assert_eq!(connection.state_changes_at(ms(now), LIMITS), state.map(ms), "{now}");
         };
         check(&live_at(1000), 1000, [Some(4000); 2]);
         check(&live_at(1000), 4000, [None; 2]);
@@ -257,7 +332,7 @@ mod tests {
                 connection.begin_recording();
             }
             connection.end(SafeText::new("end of input"), failed);
-            match connection.state(ms(0), STALE_AFTER) {
+            match connection.state(ms(0), LIMITS) {
                 State::Replay(message) => message.is_some(),
                 other => panic!("{other:?}"),
             }

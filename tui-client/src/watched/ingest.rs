@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{Column, Header, SafeText, duration_ms};
+use loadline_protocol::{Column, Header, SafeText, Time, duration_ms};
 
 use super::rates::RowInterval;
 use super::samples::Samples;
@@ -15,6 +15,11 @@ const LATE_INTERVALS: f64 = 2.5;
 
 /// Minimum silence after which a source is stale.
 const STALE_MIN: Duration = Duration::from_secs(3);
+
+/// Maximum age of the newest sample of a live source: 5 intervals and 2 s. Rows that arrive later,
+/// however steadily, are old.
+const LIVE_INTERVALS_MAX: u32 = 5;
+const LIVE_AGE_MARGIN: Duration = Duration::from_secs(2);
 
 /// Duration after which a connection without a header counts as a plain stream.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -35,6 +40,7 @@ pub struct Ingest {
     /// True if the next row starts after a gap.
     gap_pending: bool,
     row_interval: RowInterval,
+    has_rows_of_run: bool,
 }
 
 impl Ingest {
@@ -48,7 +54,13 @@ impl Ingest {
             rows_before_header: 0,
             gap_pending: true,
             row_interval: RowInterval::default(),
+            has_rows_of_run: false,
         }
+    }
+
+    /// Returns the time of the newest sample of the current run.
+    pub(super) fn newest_of_run(&self) -> Option<Time> {
+        self.samples.store.newest().filter(|_| self.has_rows_of_run)
     }
 
     pub(super) fn columns(&self) -> Option<&[Column]> {
@@ -66,6 +78,7 @@ impl Ingest {
         let run = stream.header.as_ref().and_then(|header| header.run);
         let is_new_run = run.is_none() || run != self.header().and_then(|header| header.run);
         self.gap_pending |= is_new_run;
+        self.has_rows_of_run &= !is_new_run;
         self.row_interval = RowInterval::default();
         self.stream = Some(stream);
         is_new_run
@@ -107,6 +120,7 @@ impl Ingest {
             self.settle_rows_before_header(caught_up);
         }
         let is_gap = std::mem::take(&mut self.gap_pending);
+        self.has_rows_of_run = true;
         let previous = self.samples.store.newest().filter(|_| !is_gap);
         // Negative if a clock was set back.
         let pause_ms = previous.map(|previous| sample.time.ms_since(previous));
@@ -147,6 +161,12 @@ impl Ingest {
     fn gap_after(&self) -> Duration {
         let late = |interval: Duration| interval.mul_f64(LATE_INTERVALS);
         self.header_interval().map_or_else(|| self.stale_after(), late)
+    }
+
+    /// Returns the maximum age of the newest sample of a live source.
+    pub(super) fn live_age_max(&self) -> Duration {
+        let intervals = self.interval().unwrap_or_default().saturating_mul(LIVE_INTERVALS_MAX);
+        intervals.saturating_add(LIVE_AGE_MARGIN).max(self.stale_after())
     }
 
     /// Returns the silence after which the source is stale.

@@ -22,7 +22,7 @@ const LOOKS: [(&str, Theme); 3] = [("colours", THEME), ("mono", MONO), ("ascii",
 /// Returns a live server with four cores and these load averages.
 fn with_loads(load: impl Fn(i64) -> [f64; 3], theme: Theme) -> AppStage {
     let mut stage = AppStage::new("web-1");
-    stage.connect(7);
+    stage.connect_live(7);
     for second in 0..300 {
         let [one, five, fifteen] = load(second);
         stage.row(second, &[12.5, 2400.0, 43.0, one, five, fifteen]);
@@ -135,7 +135,7 @@ fn a_threshold_of_one_core_names_it_and_one_of_all_does_not() {
 #[test]
 fn a_gap_is_not_filled() {
     let mut stage = AppStage::new("web-1");
-    stage.connect(7);
+    stage.connect_live(7);
     for second in (0..100).chain(200..300) {
         let cpu = if (240..260).contains(&second) { f64::NAN } else { 60.0 };
         stage.row(second, &[cpu, 2400.0, 43.0, 0.5, 0.4, 0.3]);

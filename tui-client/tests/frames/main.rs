@@ -5,6 +5,7 @@
 mod axes;
 mod configured;
 mod drawn;
+mod loading;
 mod measure;
 mod metrics;
 mod navigate;

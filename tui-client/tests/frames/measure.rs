@@ -134,7 +134,7 @@ proptest! {
         crosshair in 0..80_usize,
     ) {
         let mut stage = AppStage::new("web-1");
-        stage.connect(7);
+        stage.connect_live(7);
         let mut events = stage.sent_events.clone();
         for (second, missing) in missing.iter().enumerate() {
             let mut values = server_values(second as i64);

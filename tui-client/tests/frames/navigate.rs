@@ -200,7 +200,7 @@ fn another_interval_is_requested_from_the_agent() {
     assert_eq!(requested(&mut stage, '['), Some(2000));
     assert!(stage.frame(80, 24).contains("requested an interval of 2s"));
     // The agent keeps its interval of one second.
-    stage.connect(7);
+    stage.connect_live(7);
     assert!(stage.frame(80, 24).contains("the agent granted an interval of 1s"));
     stage.wait(5000);
     assert!(stage.frame(80, 24).contains("quit"), "the message disappears");

@@ -84,7 +84,7 @@ fn a_replay_looks_like_the_live_screen_at_that_time() {
     agent.event(Event::Skipped { count: 3 });
     agent.row(243, &server_values(243));
     agent.down("connection reset");
-    agent.connect(8);
+    agent.connect_live(8);
     for second in 260..290 {
         agent.row(second, &server_values(second));
     }
@@ -145,7 +145,7 @@ fn a_recording_that_does_not_fit_shows_a_message() {
 fn a_recording_is_shown_as_a_whole() {
     let mut live = AppStage::live();
     // Another run, half an hour later.
-    live.connect(8);
+    live.connect_live(8);
     for second in 2040..2280 {
         live.row(second, &server_values(second));
     }

@@ -257,7 +257,7 @@ fn a_plain_source_of_two_columns() {
 #[test]
 fn a_metric_that_the_system_does_not_provide() {
     let mut stage = AppStage::new("127.0.0.1:1027");
-    stage.connect(7);
+    stage.connect_live(7);
     for second in 0..60 {
         let mut values = server_values(second);
         values[1] = f64::NAN;
@@ -303,6 +303,7 @@ fn four_hundred_columns_and_a_long_name_are_drawn() {
     stage.event(Event::Connected);
     let schema = Schema::plain(400);
     stage.event(Event::Stream(Arc::new(StreamInfo { header: Some(Header::default()), schema })));
+    stage.event(Event::Live);
     stage.row(0, &[1.0; 400]);
     stage.row(1, &[2.0; 400]);
     stage.press(KeyCode::BackTab);

@@ -18,7 +18,7 @@ fn stage(theme: Theme) -> AppStage {
     let watched = Watched::new("web-1", false, Duration::from_hours(24));
     let mut stage = AppStage::with_window(watched, Some(Duration::from_mins(5)));
     stage.app.theme = theme;
-    stage.connect(7);
+    stage.connect_live(7);
     stage
 }
 

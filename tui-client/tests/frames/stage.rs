@@ -12,7 +12,7 @@ use loadline::thresholds::{ThresholdLevels, Thresholds};
 use loadline::view;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
-use loadline_protocol::{Note, RunId, SafeText, Schema, Seq, Stamp, Time};
+use loadline_protocol::{Header, Note, RunId, SafeText, Schema, Seq, Stamp, Time};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use ratatui::style::Color;
@@ -167,6 +167,12 @@ impl AppStage {
         self.event(header(run));
     }
 
+    /// Connects to an agent that sends no history.
+    pub(crate) fn connect_live(&mut self, run: u32) {
+        self.connect(run);
+        self.event(Event::Live);
+    }
+
     pub(crate) fn connect_source(&mut self, source: usize, run: u32) {
         self.source_event(source, Event::Connected);
         self.source_event(source, header(run));
@@ -282,6 +288,11 @@ pub(crate) fn stream(schema: Schema) -> Event {
 
 /// Returns the header of an agent.
 pub(crate) fn header(run: u32) -> Event {
+    answer(run, None)
+}
+
+/// Returns the header of an agent whose clock shows `now`, if it says so.
+pub(crate) fn answer(run: u32, now: Option<i64>) -> Event {
     let Ok(note) = Note::parse(&format!(
         "loadline/1 run={} host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" cores=4 \
          memory=67385159680 agent=0.1.0",
@@ -290,6 +301,7 @@ pub(crate) fn header(run: u32) -> Event {
         panic!("the header is invalid");
     };
     let Note::Header(header) = note else { panic!("the note is not a header") };
+    let header = Header { now: now.map(Time::from_millis), ..header };
     let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
     Event::Stream(Arc::new(StreamInfo { header: Some(header), schema }))
 }

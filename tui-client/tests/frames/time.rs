@@ -14,7 +14,7 @@ use crate::stage::{AppStage, check_frame, check_frames, server_values, text};
 /// Returns a server that has been watched for `seconds`.
 fn watched_for(seconds: i64) -> AppStage {
     let mut stage = AppStage::new("127.0.0.1:1027");
-    stage.connect(7);
+    stage.connect_live(7);
     add_rows(&mut stage, 0, seconds);
     stage.event(Event::Live);
     stage
@@ -29,7 +29,7 @@ fn add_rows(stage: &mut AppStage, from: i64, to: i64) {
 /// Returns an hour and ten minutes of a server, with a gap from 14:20 to 14:40.
 fn hour_with_gap() -> AppStage {
     let mut stage = AppStage::new("web-1");
-    stage.connect(7);
+    stage.connect_live(7);
     for second in (0..4200).filter(|second| !(1200..2400).contains(second)) {
         stage.row(second, &server_values(second % 900));
     }
@@ -75,7 +75,7 @@ fn the_time_span_is_the_users_once_it_is_zoomed_or_configured() {
     assert_eq!(zoomed.app.window.span.as_secs(), 300, "the automatic time span again");
     let watched = Watched::new("web-1", false, Duration::from_hours(1));
     let mut configured = AppStage::with_window(watched, Some(Duration::from_secs(90)));
-    configured.connect(7);
+    configured.connect_live(7);
     add_rows(&mut configured, 0, 400);
     configured.type_keys("-0");
     assert_eq!(configured.app.window.span.as_secs(), 90);
@@ -280,7 +280,7 @@ fn labels_have_a_date_if_it_is_not_todays_or_the_charts_span_days() {
 #[test]
 fn labels_beside_the_crosshairs_time_are_whole_or_missing() {
     let mut stage = AppStage::new("web-1");
-    stage.connect(7);
+    stage.connect_live(7);
     for row in 0..300 {
         stage.row(row * 600, &server_values(row));
     }
