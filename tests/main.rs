@@ -6,6 +6,7 @@
 #[expect(dead_code, reason = "tests of other crates use the rest")]
 #[path = "../agent/tests/agent/authority.rs"]
 mod authority;
+mod black_holes;
 mod corpus;
 mod docs;
 mod multiple_sources;

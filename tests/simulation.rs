@@ -14,7 +14,7 @@ const DEFAULT_SEEDS: u64 = 100;
 /// Number of seeds within which a broken resume must be noticed.
 const SEEDS_UNTIL_NOTICED: u64 = 20;
 
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 

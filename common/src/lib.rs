@@ -10,6 +10,7 @@
 //!  version     text of `--version`
 //!  manual      manual page, from clap's options and texts of the program
 //!  generate    output of `--generate`: manual page and shell completions
+//!  keepalive   probes of idle TCP connections
 //!  pem         certificates, keys and CAs from files, for TLS
 //!  local_agent agent that already runs on this machine, and whose it may be
 //! ```
@@ -18,6 +19,7 @@ mod descriptors;
 mod ending;
 mod files;
 mod generate;
+mod keepalive;
 mod local_agent;
 mod manual;
 mod messages;
@@ -31,6 +33,7 @@ pub use descriptors::check_descriptors;
 pub use ending::{end_after_signals, exit_on_panic};
 pub use files::{open_regular, read_file};
 pub use generate::GenerateTarget;
+pub use keepalive::Keepalive;
 pub use local_agent::{AGENT_PORT, LocalAgent, LocalSearch, LocalStream, Rejection};
 pub use manual::Manual;
 pub use messages::{MessageWriter, STDERR, STDOUT, print_error, print_warning};

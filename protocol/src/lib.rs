@@ -81,3 +81,7 @@ pub const LINE_MAX: usize = 8 * 1024;
 
 /// Maximum length of a request in bytes, without the line end.
 pub const REQUEST_MAX: usize = 1024;
+
+/// Line with which a client of a subscribed stream asks for [`Note::Pong`]. No request: an agent that
+/// does not know it ignores it, and its stream goes on.
+pub const PING: &str = "ping";

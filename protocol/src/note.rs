@@ -30,6 +30,8 @@ pub enum Note {
     Error(SafeText),
     /// `# bye`: the agent stops, or ends this connection for the reason given: `# bye reason="text"`.
     Bye(Option<SafeText>),
+    /// `# pong`: the answer to [`PING`](crate::PING).
+    Pong,
     /// `# agent …`: health of the agent process.
     Health(Health),
     /// Any other note, without the `#`.
@@ -185,6 +187,7 @@ impl Note {
                 let reason = fields(rest).find(|(key, _)| *key == "reason");
                 Ok(Note::Bye(reason.and_then(|(_, text)| Some(SafeText::new(&text?)))))
             }
+            "pong" if is_event() => Ok(Note::Pong),
             "agent" if is_event() => Ok(Note::Health(Health::parse(rest))),
             "skipped" if is_event() => parse_skipped(rest),
             "error" if rest.trim_start().starts_with('"') => {
@@ -261,6 +264,7 @@ impl fmt::Display for Note {
                 f.write_str("bye")?;
                 write_field(f, "reason", reason.as_ref())
             }
+            Note::Pong => f.write_str("pong"),
             Note::Health(health) => health.fmt(f),
             Note::Other(text) => text.fmt(f),
         }
@@ -328,6 +332,8 @@ mod tests {
             ("# live long and prosper", other("live long and prosper")),
             ("# bye", Ok(Note::Bye(None))),
             ("# bye reason=\"no place\" new=1", Ok(Note::Bye(Some("no place".into())))),
+            ("# pong", Ok(Note::Pong)),
+            ("# pong is a game", other("pong is a game")),
             ("# agent", Ok(Note::Health(Health::default()))),
             ("# agent 007 is here", other("agent 007 is here")),
             ("# skipped from=3 to=9 why=slow", Ok(Note::Skipped { from: Seq(3), to: Seq(9) })),
@@ -404,6 +410,7 @@ mod tests {
                 Note::Skipped { from: Seq(a.min(b)), to: Seq(a.max(b)) },
                 Note::Live,
                 Note::Bye(None),
+                Note::Pong,
             ] {
                 prop_assert_eq!(parse(&note.to_string()), Ok(note));
             }

@@ -5,6 +5,7 @@ import sys
 
 import addresses_side_by_side
 import agents_of_other_users
+import black_holes
 import blocked_terminal
 import columns_match_the_system
 import devices_count_once
@@ -46,6 +47,7 @@ def main() -> int:
         blocked_terminal,
         agents_of_other_users,
         recording_on_bad_disks,
+        black_holes,
         ssh_transport,
         runs_as_a_service,
         state_directory,

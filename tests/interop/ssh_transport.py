@@ -34,8 +34,8 @@ class SshServer:
     """An sshd on a free port for one user, and an ssh configuration with several hosts that lead to it:
     directly, through a jump host, and with errors."""
 
-    def __init__(self, programs, folder: str):
-        self.folder, self.client = Path(folder), programs.client
+    def __init__(self, programs, folder: str, address: str = "127.0.0.1"):
+        self.folder, self.client, self.address = Path(folder), programs.client, address
         # Whether the server would accept a password.
         self.asks = False
         self.port, self.unused_port = free_port(), free_port()
@@ -44,7 +44,7 @@ class SshServer:
         public = [self.path(name + ".pub").read_text() for name in ("user", "locked")]
         self.path("authorized").write_text("".join(public))
         host = self.path("host.pub").read_text()
-        self.path("known").write_text(f"[127.0.0.1]:{self.port} {host}")
+        self.path("known").write_text(f"[{address}]:{self.port} {host}")
         self.path("nobody-known").write_text("")
         # Puts the agent on the PATH, as an installed one is.
         tools = self.path("bin")
@@ -64,7 +64,7 @@ class SshServer:
 
     def sshd_config(self) -> str:
         return f"""
-            ListenAddress 127.0.0.1
+            ListenAddress {self.address}
             Port {self.port}
             HostKey {self.path("host")}
             AuthorizedKeysFile {self.path("authorized")}
@@ -80,7 +80,7 @@ class SshServer:
         def host(name: str, port: int = self.port, key: str = "user", known: str = "known", more=""):
             return f"""
                 Host {name}
-                    HostName 127.0.0.1
+                    HostName {self.address}
                     Port {port}
                     IdentityFile {self.path(key)}
                     UserKnownHostsFile {self.path(known)}
@@ -109,12 +109,15 @@ class SshServer:
             ]
         )
 
-    def start(self):
+    def sshd_command(self) -> list[str]:
         # sshd refuses to start as root without this folder, which only its service creates.
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ["PATH"])
-        command = [program, "-D", "-e", "-f", str(self.path("sshd_config"))]
+        return [program, "-D", "-e", "-f", str(self.path("sshd_config"))]
+
+    def start(self):
+        command = self.sshd_command()
         with self.path("sshd.log").open("ab") as log:
             self.sshd = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
         until = time.monotonic() + DEADLINE
@@ -260,9 +263,10 @@ def an_outage_loses_no_rows_that_the_agent_holds(programs):
             server.start()
             text += [client.out.line() for _ in range(20)]
             assert_rows("\n".join(text), 24)
-            errors = client.stderr().strip()
-            assert re.fullmatch(r"warning: .*: connection lost, reconnecting: .*closed.*", errors), errors
-            return errors.removeprefix("warning: ")
+            outage, recovery = client.stderr().strip().split("\n")
+            assert re.fullmatch(r"warning: .*: connection lost, reconnecting: .*closed.*", outage), outage
+            assert recovery.endswith(": rows arrive again"), recovery
+            return outage.removeprefix("warning: ")
 
 
 def the_screen_shows_the_error_of_ssh_and_reconnects(programs):

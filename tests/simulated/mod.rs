@@ -2,6 +2,7 @@
 
 mod faults;
 mod hosts;
+pub(crate) mod path;
 mod wire;
 
 use std::sync::{Arc, Mutex};
@@ -19,9 +20,10 @@ const SIMULATION_LENGTH: Duration = Duration::from_mins(1);
 /// End of the last fault.
 const REPAIRED_AT: Duration = Duration::from_secs(30);
 
-/// Time at which each client has to be live again. After the last fault it takes 6 s to notice a
-/// dead connection, 10 s until the current attempt fails, 10 s of backoff, and 2 s to connect.
-const LIVE_TIMEOUT: Duration = Duration::from_secs(30 + 6 + 10 + 10 + 2);
+/// Time at which each client has to be live again. After the last fault it takes 22 s to notice a dead
+/// connection without a header, or 6 s and 10 s to ask an agent, and another 10 s if the network has lost the
+/// next request; then 0.5 s of backoff, and 2 s to connect.
+const LIVE_TIMEOUT: Duration = Duration::from_secs(30 + 6 + 10 + 10 + 3);
 
 /// Simulated time of a step.
 const TICK: Duration = Duration::from_millis(10);

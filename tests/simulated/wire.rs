@@ -9,14 +9,18 @@ use std::time::Duration;
 
 use loadline_agent::{Accept, Handshake, Peer, without_handshake};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use turmoil::net::{TcpListener, TcpStream};
 
 use super::ResumeMode;
 
-/// Timeout of a silent connection. It stands for keepalive probes and retransmissions, which are not
-/// simulated. Real probes would need more than the simulated minute.
-const KEEPALIVE: Duration = Duration::from_secs(6);
+/// Timeout of a silent connection, as long as that of the client's keepalive probes, which are not
+/// simulated. A client that has read a header notices earlier.
+const KEEPALIVE: Duration = Duration::from_secs(22);
+
+/// Time after which the packet that opens a connection is repeated. The simulated network does not repeat
+/// it.
+const OPENING_REPETITION: Duration = Duration::from_secs(1);
 
 /// TCP port of all agents.
 pub(crate) const PORT: u16 = 1027;
@@ -76,9 +80,13 @@ impl SimulatedStream {
         agent: &'static str,
         network: ClientNetwork,
     ) -> io::Result<SimulatedStream> {
-        let stream = TcpStream::connect((agent, PORT)).await?;
-        let keepalive = Box::pin(sleep(KEEPALIVE));
-        Ok(SimulatedStream { stream, keepalive, network, busy: None })
+        loop {
+            let attempt = timeout(OPENING_REPETITION, TcpStream::connect((agent, PORT)));
+            if let Ok(stream) = attempt.await {
+                let keepalive = Box::pin(sleep(KEEPALIVE));
+                return Ok(SimulatedStream { stream: stream?, keepalive, network, busy: None });
+            }
+        }
     }
 }
 

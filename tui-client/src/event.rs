@@ -49,6 +49,8 @@ pub enum Event {
         /// Time of the next attempt, by this machine's clock. `None` if a person has to log in again.
         retry_at: Option<Time>,
     },
+    /// Rows are overdue on an open connection. Holds until the next row, or the end of the connection.
+    Overdue(Overdue),
     /// Bytes were received.
     Received {
         /// Number of bytes.
@@ -78,6 +80,31 @@ pub enum Event {
         /// Error in the last line.
         last: SafeText,
     },
+}
+
+/// Remark on overdue rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// The agent was asked, and has not answered yet.
+    Asked,
+    /// The agent has answered.
+    NotSampling,
+    /// A server that is no agent has answered.
+    NoneNewer,
+    /// The server does not know the question.
+    Unasked,
+}
+
+impl Overdue {
+    /// Returns the remark as text.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Overdue::Asked => "no rows, asking the agent",
+            Overdue::NotSampling => "the agent answers, but takes no samples",
+            Overdue::NoneNewer => "the server answers, but has no newer samples",
+            Overdue::Unasked => "no rows, and the server cannot be asked",
+        }
+    }
 }
 
 /// State of the file to which rows are recorded.

@@ -1,5 +1,6 @@
 //! Link to one source: connect, request, read, reconnect, resume. Only this module reads a source.
 
+mod backoff;
 mod columns;
 mod connector;
 mod disconnect;
@@ -10,6 +11,7 @@ mod local;
 mod logins;
 mod lookup;
 mod options;
+mod overdue;
 mod plain_columns;
 mod read_options;
 mod reader;
@@ -29,20 +31,22 @@ mod unix;
 use std::io;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use loadline_agent::Clock;
 use loadline_common::without_error_number;
+use loadline_protocol::{PING, Time};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::event::Event;
+use crate::event::{Event, Overdue};
+use backoff::Backoff;
 pub use connector::{ByteStream, Connector};
 pub(crate) use disconnect::Disconnect;
 pub use events::{EVENTS_MAX, Events, events_max};
 use events::{send, send_all};
 use logins::{Logins, Retry};
 pub use options::{LinkOptions, TlsClientFiles};
+use overdue::{RowWatch, Step};
 pub(crate) use read_options::TIME_OPTIONS;
 pub use read_options::{ReadOptions, TypedRequest};
 use reader::READ_BYTES;
@@ -59,13 +63,14 @@ pub use tls::{TlsClient, TlsClientError};
 /// header in time is read as a plain stream.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Answer timeout of a server that has answered before: 10 s. The server knows requests.
+/// Answer timeout of a server that has answered before: 10 s. The server knows requests, so without an
+/// answer the connection leads nowhere.
 const ANSWER_TIMEOUT_LONG: Duration = Duration::from_secs(10);
 
 /// Upper bound of the connect time, which includes the name lookup, in the answer timeout: 1 s.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Timeout for writing a request: 10 s. A source that accepts no bytes for longer is gone.
+/// Timeout for writing a request or a ping: 10 s. A source that accepts no bytes for longer is gone.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Timeout for reading the reason of a source that accepts no request: 1 s.
@@ -74,12 +79,6 @@ const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval between requests that measure the clock offset: 10 min. Clocks that nothing synchronizes
 /// drift by milliseconds in that time.
 const CLOCK_INTERVAL: Duration = Duration::from_mins(10);
-
-/// First backoff delay: 250 ms. Each further failure doubles the delay.
-const BACKOFF_MIN: Duration = Duration::from_millis(250);
-
-/// Longest backoff delay: 10 s.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 /// Link to one source.
 #[derive(Debug)]
@@ -131,7 +130,7 @@ impl Link {
     }
 
     async fn keep_connected(&mut self, events: &mpsc::Sender<Event>) {
-        let mut backoff = None;
+        let mut backoff: Option<Backoff> = None;
         let mut logins = Logins::default();
         let mut loan = None;
         loop {
@@ -141,7 +140,6 @@ impl Link {
             let (end, retry) = match made {
                 Ok(stream) => {
                     logins.succeed(terminal);
-                    send(events, Event::Connected).await;
                     let before = self.reader.resume_state().clone();
                     let end = self.read_connection(stream, started.elapsed(), events).await;
                     if *self.reader.resume_state() != before {
@@ -152,12 +150,8 @@ impl Link {
                 }
                 Err(error) => logins.fail(terminal, &error, classify_error(&error)),
             };
-            let next = backoff.get_or_insert_with(backoff_delays).next().unwrap_or(BACKOFF_MAX);
-            let delay = match retry {
-                Retry::Backoff => Some(next),
-                Retry::After(delay) => Some(delay.max(next)),
-                Retry::WithPerson => None,
-            };
+            let backoff = backoff.get_or_insert_default();
+            let delay = backoff.delay(retry, end.refused, started.elapsed());
             let retry_at = delay.map(|delay| self.clock.now() + delay);
             let Disconnect { reason, refused } = end;
             send(events, Event::Disconnected { reason, refused, retry_at }).await;
@@ -193,19 +187,24 @@ impl Link {
         events: &mpsc::Sender<Event>,
     ) -> Disconnect {
         self.reader.reconnect();
+        // A server that has answered before is back once it answers again.
+        let mut is_back = !self.reader.resume_state().answered;
+        if is_back {
+            send(events, Event::Connected).await;
+        }
         if let Err(error) = self.send_request(&mut stream, events).await {
             return classify_error(&read_reason(&mut stream, error).await);
         }
-        let answer_timeout = if self.reader.resume_state().answered {
-            ANSWER_TIMEOUT_LONG
-        } else {
-            ANSWER_TIMEOUT.max(4 * connect_time.min(CONNECT_TIME_MAX))
-        };
+        let answer_timeout = self.answer_timeout(connect_time);
         let decide_at = Instant::now() + answer_timeout;
+        let mut watch = RowWatch::new(Instant::now(), self.clock.now());
         let mut bytes = vec![0; READ_BYTES];
         let mut clock_at = Instant::now() + CLOCK_INTERVAL;
         loop {
-            let end = tokio::select! {
+            let check_at = watch.check_at();
+            let (end, remark) = tokio::select! {
+                // Bytes before timers: after a pause of this process, they have waited for it.
+                biased;
                 Ok(()) = self.interval_receiver.changed() => {
                     if !self.reader.resume_state().answered {
                         continue;
@@ -217,30 +216,35 @@ impl Link {
                 }
                 // Already connected: there is nothing to prompt for.
                 Some(_) = self.loans.recv() => continue,
-                // `async` creates the timer only if the branch is enabled.
-                () = async { sleep_until(decide_at).await }, if self.reader.is_undecided() => {
-                    self.reader.decide_plain();
-                    self.reader.take_disconnect()
-                }
                 count = stream.read(&mut bytes) => match count {
-                    Ok(0) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),
+                    Ok(0) => (Some(classify_error(&io::ErrorKind::BrokenPipe.into())), None),
                     Ok(count) => {
-                        let (now, has_jumped) = self.clock.now_with_jump();
-                        if has_jumped {
-                            send(events, Event::TimeJumped).await;
-                            clock_at = Instant::now();
-                        }
+                        let now = self.look_at_clock(&mut clock_at, events).await;
                         send(events, Event::Received { bytes: count as u64 }).await;
-                        self.reader.feed(&bytes[..count], now)
+                        self.receive(&bytes[..count], now, &mut watch)
                     }
-                    Err(error) => Some(classify_error(&error)),
+                    Err(error) => (Some(classify_error(&error)), None),
                 },
+                // `async` creates a timer only if the branch is enabled.
+                () = async { sleep_until(decide_at).await }, if self.reader.is_undecided() => {
+                    (self.decide(answer_timeout), None)
+                }
+                () = async { sleep_until(check_at.unwrap_or(decide_at)).await }, if check_at.is_some() => {
+                    let now = self.look_at_clock(&mut clock_at, events).await;
+                    let (step, remark) = watch.check(Instant::now(), now);
+                    (take_step(step, &mut stream).await, remark)
+                }
             };
+            if !is_back && !self.reader.is_undecided() {
+                is_back = true;
+                send(events, Event::Connected).await;
+            }
             if end.is_some() {
                 // No header can follow that would explain the pending rows.
                 self.reader.close();
             }
             send_all(events, self.reader.drain_events()).await;
+            send_all(events, remark.map(Event::Overdue)).await;
             if let Some(end) = end {
                 return end;
             }
@@ -251,6 +255,59 @@ impl Link {
                 }
             }
         }
+    }
+
+    fn answer_timeout(&self, connect_time: Duration) -> Duration {
+        if self.reader.resume_state().answered {
+            ANSWER_TIMEOUT_LONG
+        } else {
+            ANSWER_TIMEOUT.max(4 * connect_time.min(CONNECT_TIME_MAX))
+        }
+    }
+
+    /// Returns the current time. After a jump of the clock, its offset is measured at once.
+    async fn look_at_clock(
+        &mut self,
+        clock_at: &mut Instant,
+        events: &mpsc::Sender<Event>,
+    ) -> Time {
+        let (now, has_jumped) = self.clock.now_with_jump();
+        if has_jumped {
+            send(events, Event::TimeJumped).await;
+            *clock_at = Instant::now();
+        }
+        now
+    }
+
+    /// Passes received bytes to the reader. Returns the reason to disconnect, and the remark on rows
+    /// that are still overdue.
+    fn receive(
+        &mut self,
+        bytes: &[u8],
+        wall: Time,
+        watch: &mut RowWatch,
+    ) -> (Option<Disconnect>, Option<Overdue>) {
+        let now = Instant::now();
+        let end = self.reader.feed(bytes, wall);
+        let header = self.reader.header();
+        let is_agent = header.is_some_and(|header| header.agent.is_some());
+        watch.receive(now, wall, header.and_then(|header| header.interval));
+        if self.reader.has_delivered(wall) {
+            watch.receive_rows(now);
+        }
+        let is_answer = self.reader.take_pong();
+        (end, is_answer.then(|| watch.receive_pong(is_agent)).flatten())
+    }
+
+    /// Decides about a stream without a header, after the answer timeout.
+    fn decide(&mut self, answer_timeout: Duration) -> Option<Disconnect> {
+        // A plain server that has taken the place of the agent still sends rows.
+        let half_time = self.clock.now() - answer_timeout / 2;
+        if self.reader.resume_state().answered && self.reader.is_silent_since(half_time) {
+            return Some(no_answer(answer_timeout));
+        }
+        self.reader.decide_plain();
+        self.reader.take_disconnect()
     }
 
     /// Sends a request with the current interval and resume state.
@@ -271,6 +328,22 @@ impl Link {
     }
 }
 
+/// Asks the agent, or gives the connection up. Returns the reason in this case.
+async fn take_step(step: Option<Step>, out: &mut (impl AsyncWrite + Unpin)) -> Option<Disconnect> {
+    match step? {
+        Step::GiveUp(after) => Some(no_answer(after)),
+        Step::Ask => match timeout(REQUEST_TIMEOUT, write(out, &format!("{PING}\n"))).await {
+            Err(_) => Some(no_answer(REQUEST_TIMEOUT)),
+            // The read side returns the reason.
+            Ok(_) => None,
+        },
+    }
+}
+
+fn no_answer(after: Duration) -> Disconnect {
+    Disconnect::lost(&format!("no answer for {} s", after.as_secs()))
+}
+
 /// Writes a text and flushes it: TLS and files may buffer written bytes.
 pub(crate) async fn write(out: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()> {
     out.write_all(text.as_bytes()).await?;
@@ -284,17 +357,6 @@ async fn read_reason(stream: &mut (impl AsyncRead + Unpin), error: io::Error) ->
         Ok(Err(reason)) => reason,
         Ok(Ok(_)) | Err(_) => error,
     }
-}
-
-/// Returns the delays between attempts, jitter included; at most [`BACKOFF_MAX`].
-fn backoff_delays() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::new()
-        .with_min_delay(BACKOFF_MIN)
-        .with_max_delay(BACKOFF_MAX)
-        .without_max_times()
-        .with_jitter()
-        .build()
-        .map(|delay| delay.min(BACKOFF_MAX))
 }
 
 /// Returns why an attempt or a connection failed, in words that fit a header line.
@@ -317,25 +379,6 @@ pub(crate) fn classify_error(error: &io::Error) -> Disconnect {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn delays() -> Vec<Duration> {
-        backoff_delays().take(12).collect()
-    }
-
-    #[test]
-    fn backoff_doubles_up_to_ten_seconds_with_jitter() {
-        let (ours, theirs) = (delays(), delays());
-        assert_ne!(ours, theirs, "clients that lost the same agent reconnect at different times");
-        let mut least = BACKOFF_MIN;
-        for wait in &ours {
-            assert!(
-                *wait >= least.min(BACKOFF_MAX) && *wait <= (2 * least).min(BACKOFF_MAX),
-                "{ours:?}"
-            );
-            least *= 2;
-        }
-        assert_eq!(ours.last(), Some(&BACKOFF_MAX));
-    }
 
     #[tokio::test]
     async fn a_lent_terminal_is_returned_after_each_attempt() {

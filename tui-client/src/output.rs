@@ -21,7 +21,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep_until};
 
 use crate::column_union::ColumnUnion;
-use crate::event::{Event, Rows, StreamInfo};
+use crate::event::{Event, Overdue, Rows, StreamInfo};
 use crate::link::Events;
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
@@ -236,6 +236,15 @@ impl OutputWriter<'_> {
                 return self.observe_end(source, reason.as_str(), *failed);
             }
             Event::Warning(text) => return Ok(Some(text.to_string())),
+            // The answer follows, or the end of the connection.
+            Event::Overdue(Overdue::Asked) => {}
+            Event::Overdue(overdue) if !status.is_silence_reported => {
+                status.is_silence_reported = true;
+                return Ok(Some(format!("{name}: {}", overdue.text())));
+            }
+            Event::Rows(_) if std::mem::take(&mut status.is_silence_reported) => {
+                return Ok(Some(format!("{name}: rows arrive again")));
+            }
             Event::Faults { count, .. } => {
                 self.summary.faults = self.summary.faults.saturating_add(*count);
             }
@@ -287,6 +296,7 @@ impl OutputWriter<'_> {
         };
         let is_first = status.connection == ConnectionStatus::None || is_refusal;
         let is_reported = is_refusal && std::mem::replace(&mut status.is_refusal_reported, true);
+        status.is_silence_reported |= !is_first;
         status.connection =
             if is_first { ConnectionStatus::Failed } else { ConnectionStatus::Lost };
         if is_first

@@ -82,13 +82,12 @@ impl Watched {
             Event::Connecting | Event::Imported(_) | Event::Note(_) | Event::Warning(_) => {}
             Event::Recording(state) => self.recording = Some(state),
             Event::Misnamed => self.ingest.expect_names(),
-            Event::Connected => {
-                self.connection.connect();
-                self.transit.connect();
-            }
+            Event::Connected => self.connection.connect(),
             Event::TimeJumped => self.transit.forget_clock(),
             Event::RequestSent { at } => self.transit.send_request(at),
             Event::Disconnected { reason, retry_at: retry, .. } => {
+                // The next request may be sent before the connection counts as made.
+                self.transit.forget_requests();
                 let duration = self.connection.disconnect(Outage { reason, retry });
                 self.ingest.end_connection(duration);
             }
@@ -100,6 +99,7 @@ impl Watched {
                 self.ingest.samples.merge();
                 self.connection.end(reason, failed);
             }
+            Event::Overdue(overdue) => self.connection.remark(overdue),
             Event::Received { bytes } => self.connection.receive_bytes(bytes),
             Event::Health(health) => self.connection.health = Some(health),
             Event::Stream(stream) => self.begin_stream(stream),

@@ -24,13 +24,13 @@ use std::time::Duration;
 
 use loadline_protocol::{Note, Request, SafeText, Time};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::agent_info::AgentInfo;
 use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
 use crate::serve::connection::Connection;
 use crate::serve::places::ClientPlace;
-use inbox::Inbox;
+use inbox::{Inbox, Input};
 use outbox::Outbox;
 
 /// Time for a refused client to read the reason: 1 s.
@@ -41,6 +41,9 @@ const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 
 /// Reason for a client whose place another client has taken.
 const LOST_PLACE: &str = "too many clients: another client has its place";
+
+/// Shortest time between two answers to pings: 1 s. A client asks once in 10 s; more pings are noise.
+const PONG_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// Steps of a session before it yields: a client whose connection accepts everything must not
 /// starve the others.
@@ -93,6 +96,7 @@ impl Service {
             cursor: self.ring.cursor(),
             selection: Selection::PLAIN,
             inbox: Inbox::default(),
+            ponged_at: None,
             outbox: Outbox::default(),
             place,
             stream,
@@ -106,6 +110,8 @@ pub(crate) struct Session<S: AsyncWrite + Unpin> {
     cursor: Cursor,
     selection: Selection,
     inbox: Inbox,
+    /// Time of the last answer to a ping.
+    ponged_at: Option<Instant>,
     outbox: Outbox,
     place: Option<ClientPlace>,
     stream: S,
@@ -144,8 +150,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             && self.outbox.has_room()
             && self.inbox.poll_read(&mut self.stream, cx)?.is_ready()
         {
-            while let Some(request) = self.inbox.next()? {
-                self.subscribe(&request)?;
+            while let Some(input) = self.inbox.next()? {
+                match input {
+                    Input::Request(request) => self.subscribe(&request)?,
+                    Input::Ping => self.answer_ping(),
+                }
             }
             done = true;
         }
@@ -188,6 +197,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         self.cursor.seek(request.history.unwrap_or_default(), request.resume, every);
         self.write_headers(Some(self.cursor.now()))
+    }
+
+    /// Answers a ping. On a plain stream, which has rows only, and soon after an answer, it is noise.
+    fn answer_ping(&mut self) {
+        let now = Instant::now();
+        let is_soon = self.ponged_at.is_some_and(|at| now < at + PONG_INTERVAL_MIN);
+        if !self.is_subscribed() || is_soon {
+            return self.inbox.ignore_ping();
+        }
+        self.ponged_at = Some(now);
+        self.outbox.push_line(&Note::Pong);
     }
 
     /// Appends the header and the columns of the stream. `now` is the time of the answer to a request.

@@ -132,6 +132,10 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("zeros", |mut client| client.expect_dropped([0; 4096])),
     ("line ends", |mut client| client.expect_dropped("\n".repeat(4096))),
     ("an endless line", |mut client| client.expect_dropped("x".repeat(4096))),
+    ("a flood of pings", |mut client| {
+        client.send("loadline/1\n").unwrap();
+        client.expect_dropped("ping\n".repeat(1000));
+    }),
     ("an endless request", |mut client| {
         client.send(format!("loadline/1 history={}", "9".repeat(2000))).unwrap();
         assert_eq!(client.answer(), "# error \"request longer than 1024 bytes\"");

@@ -255,6 +255,31 @@ async fn some_noise_is_ignored_and_too_much_closes_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ping_is_answered_on_a_subscribed_stream_and_noise_on_a_plain_one() {
+    let stage = AgentStage::with_history(HOUR).await;
+    let mut plain = stage.connect(PIPE_BYTES);
+    plain.send("ping\n").await;
+    assert_eq!(plain.rows(3).await, "1, 2, 3");
+    plain.send("loadline/1\nping\n").await;
+    assert_eq!(plain.rows(5).await, "# loadline, # columns, # pong, # live, #3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_of_a_day_are_no_noise_and_a_flood_of_pings_is() {
+    let stage = AgentStage::with_history(HOUR).await;
+    let mut patient = stage.request("loadline/1").await;
+    for _ in 0..24 * 60 * 6 {
+        patient.send("ping\r\n").await;
+        while patient.line().await != "# pong" {}
+        sleep(seconds(10)).await;
+    }
+    let mut flood = stage.request("loadline/1").await;
+    flood.send(&"ping\n".repeat(2 * 4096 / 5)).await;
+    assert_eq!(flood.rows(4).await, "# loadline, # columns, # pong, # live");
+    assert_eq!(flood.ending().await, Ending::Noisy);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_half_closed_client_still_gets_rows() {
     let stage = AgentStage::with_history(HOUR).await;
     let mut client = stage.connect(PIPE_BYTES);

@@ -42,6 +42,8 @@ pub(super) enum Login {
 pub(super) enum Retry {
     /// Try again after the backoff delay.
     Backoff,
+    /// Try again after the longer backoff delay: each attempt costs the server a login.
+    LongBackoff,
     /// Try again after this delay.
     After(Duration),
     /// Wait until the terminal is lent: a person can answer the server's questions.
@@ -81,7 +83,7 @@ impl Logins {
                 self.succeed(terminal);
                 let with_person = terminal.has_person();
                 self.later_failure = with_person.then(|| end.clone());
-                (end, Retry::Backoff)
+                (end, Retry::LongBackoff)
             }
             // A key that was accepted before: the server may accept it again.
             Login::Denied { asks: false, .. } if self.works_unattended => (end, Retry::Backoff),
@@ -160,7 +162,7 @@ mod tests {
     fn a_denied_login_does_not_hide_that_the_agent_is_missing() {
         let mut logins = Logins::default();
         let failure = fail(&mut logins, PERSON, Login::Accepted);
-        assert_eq!(failure, ("Accepted".to_owned(), Retry::Backoff));
+        assert_eq!(failure, ("Accepted".to_owned(), Retry::LongBackoff));
         let denied = fail(&mut logins, NOBODY, PASSWORD);
         assert_eq!(denied, ("Accepted".to_owned(), Retry::WithPerson));
     }

@@ -1,5 +1,6 @@
 //! Parser of the connections to one source, from bytes to events. Pure: the caller passes the time.
 
+mod answer;
 mod output;
 mod phase;
 mod plain;
@@ -50,6 +51,8 @@ pub struct StreamReader {
     selection: ColumnSelection,
     output: Output,
     disconnect: Option<Disconnect>,
+    /// True if a ping was answered since the last [`take_pong`](StreamReader::take_pong).
+    has_pong: bool,
     /// Rows that did not fit the requested columns.
     misfit_rows: usize,
 }
@@ -263,6 +266,11 @@ impl StreamReader {
                 self.disconnect = Some(Disconnect::lost(reason));
             }
             Note::Health(health) => self.output.events.push(Event::Health(health.clone())),
+            Note::Pong => {
+                // The answer is for this connection, and no part of the stream.
+                self.has_pong = true;
+                return;
+            }
             Note::Other(_) => {}
         }
         self.add_comment(&note);

@@ -103,7 +103,7 @@ impl SshTransport {
         let agent = &self.command.agent_command;
         let mut ssh =
             self.spawn(terminal, &self.arguments(terminal, defaults, agent_call(agent)))?;
-        let child = &mut ssh.child;
+        let child = ssh.child();
         let piped = "the standard streams of the child are pipes";
         let requests = child.stdin.take().expect(piped);
         let mut rows = child.stdout.take().expect(piped);
@@ -246,10 +246,10 @@ fn agent_call(agent: &str) -> String {
     format!("{agent} --stdio")
 }
 
-/// Waits for ssh to exit, after its output ended. Dropping the future kills ssh; the remote agent exits
+/// Waits for ssh to exit, after its output ended. Dropping the future ends ssh; the remote agent exits
 /// because its input ends.
 async fn wait_for_exit(mut ssh: SshProcess, stderr: StderrReader, text: &str) -> SshExit {
-    let status = timeout(EXIT_TIMEOUT, ssh.child.wait()).await.ok().and_then(Result::ok);
+    let status = timeout(EXIT_TIMEOUT, ssh.child().wait()).await.ok().and_then(Result::ok);
     SshExit { status, text: text.to_owned(), errors: stderr.last_lines().await }
 }
 

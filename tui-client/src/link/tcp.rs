@@ -7,7 +7,7 @@ mod race;
 use std::io;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use loadline_common::Keepalive;
 use tokio::net::TcpStream;
 
 use crate::source::Address;
@@ -15,8 +15,14 @@ use addresses::Addresses;
 use lookups::Lookups;
 use race::race;
 
-/// Silence before keepalive probes: 15 s, then one every 5 s. Detects a dead peer within a minute.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Probes of a silent server: a dead one is found after 22 s, also if it answers no ping. A request or
+/// a ping that is not acknowledged ends the connection after 20 s.
+const KEEPALIVE: Keepalive = Keepalive {
+    idle: Duration::from_secs(10),
+    interval: Duration::from_secs(4),
+    probes: 3,
+    unacknowledged: Some(Duration::from_secs(20)),
+};
 
 /// Transport to one host and port over TCP.
 #[derive(Debug)]
@@ -82,7 +88,6 @@ impl TcpTransport {
 fn configured(stream: TcpStream) -> io::Result<TcpStream> {
     // Requests are sent without delay.
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
-    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    KEEPALIVE.apply(&stream)?;
     Ok(stream)
 }

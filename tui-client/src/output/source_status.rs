@@ -19,6 +19,8 @@ pub(super) struct SourceStatus {
     pub(super) connection: ConnectionStatus,
     pub(super) answer: Answer,
     pub(super) rows: u64,
+    /// True from the report of an outage or of overdue rows until the next row.
+    pub(super) is_silence_reported: bool,
     pub(super) is_skip_reported: bool,
     pub(super) is_column_change_reported: bool,
     pub(super) is_refusal_reported: bool,

@@ -340,6 +340,26 @@ fn a_value_costs_the_same_in_wide_and_narrow_rows() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lack_of_rows_is_reported_once_and_so_is_its_end() {
+    let reported = async |silence: Vec<Event>| {
+        let row = |seq| row(Some(seq), &[1.0, 2.0, 3.0]);
+        let events = [two_rows(), silence, vec![row(3), row(4)]].concat();
+        output(OutputFormat::Csv, Some(4), events).await.1
+    };
+    let overdue = |overdue| Event::Overdue(overdue);
+    let asked = reported(vec![overdue(Overdue::Asked)]).await;
+    assert_eq!(asked, "", "the answer follows");
+    assert_eq!(
+        reported(vec![overdue(Overdue::Asked), overdue(Overdue::NotSampling)]).await,
+        "web-1:1027: the agent answers, but takes no samples\nweb-1:1027: rows arrive again"
+    );
+    assert_eq!(
+        reported(vec![overdue(Overdue::Asked), down("no answer for 10 s", false)]).await,
+        "web-1:1027: connection lost, reconnecting: no answer for 10 s\nweb-1:1027: rows arrive again"
+    );
+}
+
 #[tokio::test]
 async fn a_refused_request_is_not_repeated() {
     let events = vec![Event::Connected, down("unknown column x", true)];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loadline_common::with_suggestion;
 use loadline_protocol::{
-    Column, Decoder, Header, LineError, Note, Request, RunId, SafeText, Schema, Stamp, Time,
+    Column, Decoder, Header, LineError, Note, PING, Request, RunId, SafeText, Schema, Stamp, Time,
     VERSION,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -129,7 +129,13 @@ pub(super) async fn serve(
         let text = tokio::select! {
             count = pipe.read(&mut bytes) => {
                 let Ok(count @ 1..) = count else { return Ok(()) };
-                let Some(request) = last_request(&mut decoder, &bytes[..count]) else { continue };
+                let (request, has_ping) = last_request(&mut decoder, &bytes[..count]);
+                let Some(request) = request else {
+                    if has_ping && subscription.is_some() {
+                        pipe.write_all(format!("{}\n", Note::Pong).as_bytes()).await?;
+                    }
+                    continue;
+                };
                 match info.subscribe(&request, server_time + read_at.elapsed()) {
                     Ok(new) => {
                         let before = subscription.as_ref().and_then(|answer| answer.last_ms);
@@ -171,11 +177,13 @@ pub(super) async fn serve(
     }
 }
 
-/// Returns the last request that was received, which replaces all previous ones.
-fn last_request(decoder: &mut Decoder, mut bytes: &[u8]) -> Option<Request> {
-    let mut last = None;
+/// Returns the last request that was received, which replaces all previous ones, and whether there was a
+/// ping.
+fn last_request(decoder: &mut Decoder, mut bytes: &[u8]) -> (Option<Request>, bool) {
+    let (mut last, mut has_ping) = (None, false);
     while let Some(line) = decoder.decode(&mut bytes) {
+        has_ping |= line == Ok(PING);
         last = line.ok().and_then(Request::parse).and_then(Result::ok).or(last);
     }
-    last
+    (last, has_ping)
 }

@@ -44,6 +44,8 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     } else if let State::Replay(remark) = &state {
         let remark = remark.as_ref().map_or("no rows found", |remark| remark.as_str());
         lines.push(Line::styled(format!(" {source}: {remark}."), STRONG));
+    } else if let State::Stale(Some(overdue)) = &state {
+        lines.push(Line::styled(format!(" {source}: {}.", overdue.text()), STRONG));
     } else {
         let text = format!(" {source}: connected, waiting for the first sample.");
         lines.push(Line::raw(text));

@@ -110,10 +110,7 @@ fn connection_items(app: &App, name_max: usize) -> Vec<HeaderItem> {
     let paused = paused_text(app);
     // In a paused view, arriving rows change nothing, so LIVE is not shown. Other states are.
     let has_state = paused.is_none() || state != State::Live;
-    let reason = match &state {
-        State::Replay(remark) => remark.as_ref().map(ToString::to_string),
-        _ => state.outage().map(|outage| outage_text(outage, app)),
-    };
+    let reason = state_reason(&state, app);
     vec![
         item(4, shortened(&name, name_max.max(NAME_WIDTH_MIN)), STRONG),
         item(8, via.map(|via| format!("({via})")), theme.faint()),
@@ -234,7 +231,7 @@ fn state_items(app: &App) -> impl Iterator<Item = HeaderItem> {
     let states = [
         State::Live,
         State::Loading(None),
-        State::Stale,
+        State::Stale(None),
         State::Reconnecting(None),
         State::Connecting(None),
         State::Replay(None),
@@ -258,7 +255,7 @@ fn paused_text(app: &App) -> Option<String> {
 pub(super) fn state_style(theme: Theme, state: &State) -> Style {
     match state {
         State::Live | State::Replay(_) => theme.good(),
-        State::Connecting(_) | State::Loading(_) | State::Stale => theme.warning(),
+        State::Connecting(_) | State::Loading(_) | State::Stale(_) => theme.warning(),
         State::Reconnecting(_) => theme.alarm(),
     }
 }
@@ -284,6 +281,12 @@ fn source_name(watched: &Watched) -> (String, Option<&str>) {
         None => is_plain.then_some("plain"),
     };
     (name, via)
+}
+
+/// Returns the reason of a state, with the time until the next attempt.
+pub(super) fn state_reason(state: &State, app: &App) -> Option<String> {
+    let outage = state.outage().map(|outage| outage_text(outage, app));
+    outage.or_else(|| state.reason().map(str::to_owned))
 }
 
 /// Returns the reason of an outage and the time until the next attempt.

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::chart::{Cells, Layer, cross_cell};
-use super::header::{age_text, clock_offset_text, outage_text, state_style};
+use super::header::{age_text, clock_offset_text, state_reason, state_style};
 use super::text::{CommonAffixes, put, put_right, shortened};
 use crate::app::{App, SourceView};
 use crate::layout::SourceRowParts;
@@ -51,7 +51,7 @@ impl SourceRow<'_> {
             // Without samples, only the reason is shown.
             let room =
                 Rect { width: self.row.right().saturating_sub(parts.values.x), ..parts.values };
-            let reason = self.state.outage().map_or(String::new(), |it| outage_text(it, app));
+            let reason = state_reason(&self.state, app).unwrap_or_default();
             put(buf, self.cell(room), &reason, theme.faint());
             return;
         }
@@ -67,7 +67,16 @@ impl SourceRow<'_> {
         if offset_ms != 0 {
             put(buf, self.cell(parts.clock), &clock_offset_text(offset_ms), STRONG);
         }
-        self.render_chart(self.cell(parts.chart), buf);
+        let chart = self.cell(parts.chart);
+        // Without newer samples, the reason says more than the chart.
+        let is_old = is_newest && !self.state.is_up_to_date();
+        match self.state.reason().filter(|_| is_old) {
+            Some(reason) => {
+                let reason = shortened(reason, usize::from(chart.width));
+                put(buf, chart, &reason, theme.faint());
+            }
+            None => self.render_chart(chart, buf),
+        }
     }
 
     /// Returns the part of the row in a column.

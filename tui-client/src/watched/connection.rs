@@ -5,6 +5,7 @@ use std::time::Duration;
 use loadline_protocol::{Health, SafeText, Time};
 
 use super::rates::ByteRate;
+use crate::event::Overdue;
 use crate::history_progress::HistoryProgress;
 
 /// State of a source. Nothing else decides whether its rows are fresh.
@@ -18,8 +19,8 @@ pub enum State {
     Loading(Option<u8>),
     /// Rows arrive, and the newest sample is up to date.
     Live,
-    /// Connected, but rows are overdue, or arrive late.
-    Stale,
+    /// Connected, but rows are overdue, or arrive late, with a remark once the link has asked the agent.
+    Stale(Option<Overdue>),
     /// A recording, or an input that has ended, with a message to show.
     Replay(Option<SafeText>),
 }
@@ -40,7 +41,7 @@ impl State {
             State::Reconnecting(_) => "RECONNECTING",
             State::Loading(_) => "LOADING",
             State::Live => "LIVE",
-            State::Stale => "STALE",
+            State::Stale(_) => "STALE",
             State::Replay(_) => "REPLAY",
         }
     }
@@ -58,10 +59,22 @@ impl State {
         matches!(self, State::Live | State::Replay(_))
     }
 
+    /// Returns the reason of the state, if there is one.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            State::Loading(_) | State::Live => None,
+            State::Stale(overdue) => overdue.map(Overdue::text),
+            State::Replay(remark) => remark.as_ref().map(SafeText::as_str),
+            State::Connecting(outage) | State::Reconnecting(outage) => {
+                outage.as_ref().map(|outage| outage.reason.as_str())
+            }
+        }
+    }
+
     pub(crate) fn outage(&self) -> Option<&Outage> {
         match self {
             State::Connecting(outage) | State::Reconnecting(outage) => outage.as_ref(),
-            State::Loading(_) | State::Live | State::Stale | State::Replay(_) => None,
+            State::Loading(_) | State::Live | State::Stale(_) | State::Replay(_) => None,
         }
     }
 }
@@ -101,6 +114,8 @@ pub(crate) struct Connection {
     /// Health of this connection's agent, if reported.
     pub(crate) health: Option<Health>,
     pub(super) byte_rate: ByteRate,
+    /// Remark on overdue rows.
+    overdue: Option<Overdue>,
     status: LinkStatus,
     last_received: Option<Time>,
     /// Arrival of the last bytes.
@@ -132,6 +147,7 @@ impl Connection {
         self.status = LinkStatus::Connected { since: self.now };
         self.byte_rate = ByteRate::default();
         self.health = None;
+        self.overdue = None;
         self.caught_up = false;
         self.load = None;
         self.bytes_received_at = self.now;
@@ -188,6 +204,12 @@ impl Connection {
         let received = received.min(self.now);
         self.last_received = Some(received);
         self.bytes_received_at = received.max(self.bytes_received_at);
+        self.overdue = None;
+    }
+
+    /// Notes a remark on overdue rows.
+    pub(super) fn remark(&mut self, overdue: Overdue) {
+        self.overdue = Some(overdue);
     }
 
     pub(crate) fn is_recording(&self) -> bool {
@@ -209,7 +231,7 @@ impl Connection {
                 if is_recent(self.bytes_received_at) {
                     State::Loading(load.percent)
                 } else {
-                    State::Stale
+                    State::Stale(self.overdue)
                 }
             }
             LinkStatus::Connected { .. }
@@ -223,7 +245,7 @@ impl Connection {
             {
                 waiting(None)
             }
-            LinkStatus::Connected { .. } => State::Stale,
+            LinkStatus::Connected { .. } => State::Stale(self.overdue),
         }
     }
 

@@ -82,8 +82,8 @@ struct OffsetMax {
 }
 
 impl Transit {
-    /// Forgets the requests of another connection.
-    pub(super) fn connect(&mut self) {
+    /// Forgets the requests of a connection that has ended.
+    pub(super) fn forget_requests(&mut self) {
         self.requests.clear();
         (self.has_timed_answers, self.untimed_request) = (false, None);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossterm::event::KeyCode;
 use loadline::app::Flow;
-use loadline::event::{Event, StreamInfo};
+use loadline::event::{Event, Overdue, StreamInfo};
 use loadline::layout::Page;
 use loadline::link::{ReadOptions, StreamReader};
 use loadline::theme::Palette;
@@ -161,6 +161,25 @@ fn stale_data_never_looks_live() {
     assert_eq!(colour_of(&silent, "⠉"), Some(Color::DarkGray));
     stage.wait(60_000);
     assert!(stage.frame(80, 24).contains("age 63 s"));
+}
+
+#[test]
+fn a_stale_source_says_why_until_the_next_row() {
+    let mut stage = AppStage::live();
+    stage.wait(10_000);
+    stage.event(Event::Overdue(Overdue::Asked));
+    let header = stage.header(100, 24);
+    assert!(header.contains(" STALE   no rows, asking the agent"), "{header}");
+    stage.event(Event::Overdue(Overdue::NotSampling));
+    assert!(stage.header(80, 24).contains(" STALE   the agent answers, but takes no samples"));
+    stage.event(Event::Live);
+    assert!(stage.header(80, 24).contains(" STALE   the agent answers"));
+    stage.down("no answer for 10 s");
+    assert!(stage.header(80, 24).contains(" RECONNECTING   no answer for 10 s"));
+    stage.connect(8);
+    stage.wait(10_000);
+    let header = stage.header(120, 24);
+    assert!(header.contains(" STALE ") && !header.contains("agent answers"), "{header}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
 use loadline::app::{Flow, Order, WindowEnd};
-use loadline::event::Event;
+use loadline::event::{Event, Overdue};
 use loadline::layout::Page;
 use loadline::store::Window;
 use loadline::watched::Watched;
@@ -115,6 +115,23 @@ fn the_hottest_sources_are_first_and_sources_that_are_not_live_last() {
     assert_eq!(stage.app.sources.shown(), 0);
     stage.type_keys("o");
     assert_eq!(names(&mut stage, 120, 36)[0], "web-1");
+}
+
+#[test]
+fn the_reason_of_a_source_without_new_samples_is_in_its_row() {
+    let mut stage = AppStage::several_sources(12);
+    stage.wait(10_000);
+    stage.source_event(0, Event::Overdue(Overdue::Asked));
+    let frame = stage.frame(140, 36);
+    let lines: Vec<&str> = frame.lines().skip(1).take(12).collect();
+    assert!(
+        lines[0].contains(" STALE ") && lines[0].ends_with("no rows, asking the agent"),
+        "{frame}"
+    );
+    assert!(lines[5].ends_with("connection reset"), "{frame}");
+    // The crosshair is at an older time, of which there are samples.
+    stage.type_keys("c");
+    assert!(!stage.frame(140, 36).contains("asking"));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use loadline_common::Keepalive;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
@@ -10,6 +12,15 @@ use super::SEND_BUFFER_BYTES;
 use super::{Address, BACKLOG, ListenError, Listener, ListeningSocket, Peer, PlaintextPolicy};
 use crate::serve::connection::{Handshake, without_handshake};
 use crate::serve::tls::ServerTls;
+
+/// Probes of a client that got no row for a minute: a dead one is found after four minutes more. Bytes
+/// have no timeout of their own: on Linux it would also end a client that pauses.
+const KEEPALIVE: Keepalive = Keepalive {
+    idle: Duration::from_mins(1),
+    interval: Duration::from_mins(1),
+    probes: 4,
+    unacknowledged: None,
+};
 
 /// Port that is bound but does not accept connections yet.
 #[derive(Debug)]
@@ -106,7 +117,7 @@ pub(super) async fn accept(
 async fn accept_prepared(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, peer) = listener.accept().await?;
     // Sends each row at once. An error on a closed connection shows up again when it is served.
-    let _ = stream.set_nodelay(true);
+    let _ = stream.set_nodelay(true).and_then(|()| KEEPALIVE.apply(&stream));
     Ok((stream, peer))
 }
 
@@ -144,11 +155,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn accepted_connections_have_nodelay_set() {
+    async fn accepted_connections_have_nodelay_and_keepalive_set() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, peer) = accept_prepared(&listener).await.unwrap();
         assert!(accepted.nodelay().unwrap());
+        assert!(rustix::net::sockopt::socket_keepalive(&accepted).unwrap());
         assert_eq!(peer, client.local_addr().unwrap());
     }
 }

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use loadline_protocol::{REQUEST_MAX, Request, SafeText};
+use loadline_protocol::{PING, REQUEST_MAX, Request, SafeText};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::Ending;
@@ -16,7 +16,14 @@ pub(super) const NOISE_BYTES_MAX: usize = 4 * 1024;
 /// Size of one read: enough for any reasonable request.
 const READ_BYTES_MAX: usize = 512;
 
-/// Finder of requests in the bytes of a client.
+/// Line of a client that the agent answers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Input {
+    Request(Request),
+    Ping,
+}
+
+/// Finder of requests and pings in the bytes of a client.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     /// Bytes not yet parsed: hardly more than one request.
@@ -45,14 +52,14 @@ impl Inbox {
         Poll::Ready(result.map_err(|_| Ending::Left))
     }
 
-    /// Returns the next request. Bytes that end the session are an error.
-    pub(super) fn next(&mut self) -> Result<Option<Request>, Ending> {
+    /// Returns the next request or ping. Bytes that end the session are an error.
+    pub(super) fn next(&mut self) -> Result<Option<Input>, Ending> {
         while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
             let is_rest = std::mem::take(&mut self.skipping);
-            let request = if is_rest { Ok(None) } else { parse_line(&self.bytes[..end]) };
+            let input = if is_rest { Ok(None) } else { parse_line(&self.bytes[..end]) };
             self.bytes.drain(..=end);
-            if let Some(request) = request? {
-                return Ok(Some(request));
+            if let Some(input) = input? {
+                return Ok(Some(input));
             }
             self.ignored += end + 1;
         }
@@ -71,16 +78,26 @@ impl Inbox {
         }
         if self.ignored > NOISE_BYTES_MAX { Err(Ending::Noisy) } else { Ok(None) }
     }
+
+    /// Counts a ping that gets no answer as noise.
+    pub(super) fn ignore_ping(&mut self) {
+        self.ignored += PING.len() + 1;
+    }
 }
 
-/// Parses a line. `None` if it is no request.
-fn parse_line(line: &[u8]) -> Result<Option<Request>, Ending> {
+/// Parses a line. `None` if it is neither a request nor a ping.
+fn parse_line(line: &[u8]) -> Result<Option<Input>, Ending> {
+    if line.trim_ascii() == PING.as_bytes() {
+        return Ok(Some(Input::Ping));
+    }
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() > REQUEST_MAX && is_request(line) {
         return Err(request_too_long());
     }
     let request = Request::parse(&String::from_utf8_lossy(line)).transpose();
-    request.map_err(|error| Ending::Refused(SafeText::new(&error.to_string())))
+    request
+        .map(|request| request.map(Input::Request))
+        .map_err(|error| Ending::Refused(SafeText::new(&error.to_string())))
 }
 
 fn is_request(line: &[u8]) -> bool {
@@ -98,7 +115,7 @@ mod tests {
     use super::*;
 
     /// Returns the inputs parsed from `sent`, received in chunks of `piece` bytes.
-    fn parse_chunks(sent: &[u8], piece: usize) -> Vec<Result<Request, Ending>> {
+    fn parse_chunks(sent: &[u8], piece: usize) -> Vec<Result<Input, Ending>> {
         let mut inbox = Inbox::default();
         let mut inputs = Vec::new();
         for bytes in sent.chunks(piece) {
@@ -115,14 +132,14 @@ mod tests {
         inputs
     }
 
-    fn check(sent: &[u8], expected: &[Result<Request, Ending>]) {
+    fn check(sent: &[u8], expected: &[Result<Input, Ending>]) {
         for piece in [1, 7, 64, sent.len().max(1)] {
             assert_eq!(parse_chunks(sent, piece), expected, "in pieces of {piece}");
         }
     }
 
-    fn request(history: History) -> Request {
-        Request { history: Some(history), ..Request::default() }
+    fn request(history: History) -> Input {
+        Input::Request(Request { history: Some(history), ..Request::default() })
     }
 
     #[test]
@@ -131,8 +148,8 @@ mod tests {
         check(b"loadline/1 history=all", &[]);
         check(b"loadline/1 history=all\n", &[Ok(request(History::All))]);
         check(
-            b"\r\n  loadline/1 history=all\r\nGET /\nloadline/1 history=none\n",
-            &[Ok(request(History::All)), Ok(request(History::None))],
+            b"\r\n  loadline/1 history=all\r\nGET /\nping\r\npings\nloadline/1 history=none\n",
+            &[Ok(request(History::All)), Ok(Input::Ping), Ok(request(History::None))],
         );
     }
 
@@ -142,7 +159,7 @@ mod tests {
             b"loadline/1 resume=x\n",
             &[Err(Ending::Refused("resume=x: invalid position; write RUN:SEQ".into()))],
         );
-        check(b"loadline/1 colour=\xff\n", &[Ok(Request::default())]);
+        check(b"loadline/1 colour=\xff\n", &[Ok(Input::Request(Request::default()))]);
     }
 
     #[test]
@@ -150,8 +167,8 @@ mod tests {
         let mut longest = b"loadline/1 ".to_vec();
         longest.resize(REQUEST_MAX, b'x');
         let with = |end: &[u8]| [&longest, end].concat();
-        check(&with(b"\n"), &[Ok(Request::default())]);
-        check(&with(b"\r\n"), &[Ok(Request::default())]);
+        check(&with(b"\n"), &[Ok(Input::Request(Request::default()))]);
+        check(&with(b"\r\n"), &[Ok(Input::Request(Request::default()))]);
         check(&with(b"x\n"), &[Err(request_too_long())]);
         check(&with(&[b'x'; 64]), &[Err(request_too_long())]);
     }

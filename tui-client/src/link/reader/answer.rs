@@ -1,0 +1,31 @@
+//! Signs of life of a server, for the watch over its rows.
+
+use loadline_protocol::{Header, Time};
+
+use super::StreamReader;
+use super::phase::{PendingLine, ReaderPhase};
+
+impl StreamReader {
+    /// Returns whether a row was delivered that arrived at `received`.
+    pub(in crate::link) fn has_delivered(&self, received: Time) -> bool {
+        self.output.resume.last_received == Some(received)
+    }
+
+    /// Returns whether the kind of the stream is unknown and no row has arrived since `time`. An agent
+    /// sends rows until it has the request.
+    pub(in crate::link) fn is_silent_since(&self, time: Time) -> bool {
+        let ReaderPhase::Undecided(pending) = &self.phase else { return false };
+        let is_later = |line: &PendingLine| matches!(line, PendingLine::Row { received, .. } if *received > time);
+        !pending.iter().any(is_later)
+    }
+
+    /// Returns the header of the rows.
+    pub(in crate::link) fn header(&self) -> Option<&Header> {
+        self.phase.header()
+    }
+
+    /// Returns whether a ping was answered since the last call.
+    pub(in crate::link) fn take_pong(&mut self) -> bool {
+        std::mem::take(&mut self.has_pong)
+    }
+}
