@@ -23,7 +23,7 @@ mod scraper;
 mod timeout;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Bytes;
@@ -32,7 +32,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use loadline_protocol::DurationText;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::kernel::root::Root;
 use crate::serve::connection::Connection;
@@ -63,6 +63,10 @@ const SCRAPE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Age of the newest sample, in intervals, from which the agent is unhealthy.
 const OVERDUE_INTERVALS: u32 = 3;
+
+/// Shortest interval of requests that protect a connection: 1 s. One that always asks would never give
+/// way.
+const ACTIVE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// Response to a connection beyond the limit.
 const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
@@ -120,8 +124,11 @@ impl Metrics {
         place: ClientPlace,
     ) -> hyper::Result<()> {
         let mut stop = self.stop.clone();
+        let asked_at = Mutex::new(None::<Instant>);
         let service = service_fn(async |request| {
-            place.set_active(true);
+            let now = Instant::now();
+            let before = asked_at.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+            place.set_active(before.is_none_or(|before| now - before >= ACTIVE_INTERVAL_MIN));
             let response = respond(self, request).await;
             place.set_active(false);
             Ok::<_, Infallible>(response)

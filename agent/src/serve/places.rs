@@ -9,10 +9,11 @@
 //! in this order goes:
 //!
 //! 1. those who are not authenticated,
-//! 2. those who share their origin with others, before the only client of an origin,
-//! 3. the idle,
-//! 4. those of the largest share,
-//! 5. the newest: established viewers, such as a plotter of plain rows, keep their places.
+//! 2. those of an origin with more than an equal share of the places,
+//! 3. those who share their origin with others, before the only client of an origin,
+//! 4. the idle,
+//! 5. those of the largest share,
+//! 6. the newest: established viewers, such as a plotter of plain rows, keep their places.
 //!
 //! An authenticated newcomer may replace any client that is not authenticated. Among equals, so
 //! that nobody gains places by connecting often:
@@ -131,6 +132,7 @@ impl Places {
         own: usize,
         origins: impl Iterator<Item = (&'a Origin, &'a Clients)>,
     ) -> Option<PlaceId> {
+        let equal_share = self.taken / self.origins.len().max(1);
         let candidates = origins.filter_map(|(origin, clients)| {
             let (Standing { is_stranger, is_idle, number }, share) =
                 (clients.last()?.0, clients.len());
@@ -143,7 +145,7 @@ impl Places {
             } else {
                 share > own || *origin == newcomer.origin
             };
-            let order = (is_stranger, share > 1, is_idle, share, number);
+            let order = (is_stranger, share > equal_share, share > 1, is_idle, share, number);
             let id = PlaceId { origin: *origin, is_authenticated: !is_stranger, number };
             goes.then_some((order, id))
         });
@@ -370,6 +372,19 @@ mod tests {
         }
         assert_eq!([0, 1, 2, 3, 5].map(|origin| stage.share(origin)), [205, 205, 205, 205, 204]);
         assert_eq!(stage.enter(5, false), Err(Full::All));
+    }
+
+    #[test]
+    fn a_subscribed_crowd_gives_way_before_the_second_reader_of_another_origin() {
+        let mut stage = Stage::new(100, 30);
+        stage.fill(9, 2, false);
+        for (origin, count) in [(0, 30), (1, 30), (2, 30), (3, 8)] {
+            stage.fill(origin, count, true);
+        }
+        for origin in 10..15 {
+            assert!(stage.enter(origin, false).unwrap().is_some_and(|number| number > 2));
+        }
+        assert_eq!(stage.share(9), 2);
     }
 
     #[test]
