@@ -14,6 +14,7 @@ import plain_rows_match_psutil
 import numpy_and_gnuplot_read
 import prometheus_as_a_source
 import prometheus_scrapes
+import silent_file_systems
 import ssh_transport
 import runs_as_a_service
 import labplot_connections
@@ -37,6 +38,7 @@ def main() -> int:
         limits_of_a_container,
         labplot_connections,
         blocked_terminal,
+        silent_file_systems,
         ssh_transport,
         runs_as_a_service,
         installs_from_packages,
