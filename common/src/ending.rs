@@ -6,6 +6,7 @@ use std::panic;
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
@@ -20,8 +21,14 @@ const FAILURE_EXIT_CODE: i32 = 1;
 /// # Errors
 /// The system is out of threads or file descriptors.
 pub fn end_after_signals(signals: &[i32], limit: Duration, restore: fn()) -> io::Result<()> {
+    let mask: SigSet = signals.iter().filter_map(|it| Signal::try_from(*it).ok()).collect();
     let mut signals = Signals::new(signals)?;
+    // The system prefers the main thread for a signal, and wakes no other one. A main thread that waits for
+    // a file system handles no signals.
+    mask.thread_block()?;
     let end = move || {
+        // An error is impossible: the mask is valid.
+        let _ = mask.thread_unblock();
         if signals.forever().next().is_some() {
             thread::sleep(limit);
             restore();
@@ -30,7 +37,11 @@ pub fn end_after_signals(signals: &[i32], limit: Duration, restore: fn()) -> io:
             low_level::exit(0);
         }
     };
-    thread::Builder::new().name("signals".to_owned()).spawn(end).map(drop)
+    let thread = thread::Builder::new().name("signals".to_owned()).spawn(end);
+    if thread.is_err() {
+        mask.thread_unblock()?;
+    }
+    thread.map(drop)
 }
 
 /// Makes a panic in any thread or task end the program after its message: a program without one of its

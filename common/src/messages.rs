@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn messages_that_are_not_read_are_counted_and_the_reader_learns_the_number() {
         let (mut reader, mut writer) = (&PIPE.0, &PIPE.1);
-        writer.write_all(&[b'.'; PIPE_BYTES]).unwrap();
+        writer.write_all(&vec![b'.'; PIPE_BYTES]).unwrap();
         let line = |number: usize| format!("{number:09}\n");
         WRITER.push(&line(0));
         while !WRITER.lock().is_writing {
@@ -189,7 +189,7 @@ mod tests {
         let (kept, all) = (QUEUED_BYTES_MAX / 10, QUEUED_BYTES_MAX / 10 * 4 / 3);
         (1..=all).for_each(|number| WRITER.push(&line(number)));
         WRITER.flush();
-        reader.read_exact(&mut [0; PIPE_BYTES]).unwrap();
+        reader.read_exact(&mut vec![0; PIPE_BYTES]).unwrap();
         let note = lost_text((all - kept) as u64);
         let mut text = vec![0; (kept + 1) * 10 + note.len()];
         reader.read_exact(&mut text).unwrap();

@@ -18,6 +18,7 @@ import plain_rows_match_psutil
 import numpy_and_gnuplot_read
 import prometheus_as_a_source
 import prometheus_scrapes
+import silent_file_systems
 import ssh_transport
 import recording_on_bad_disks
 import runs_as_a_service
@@ -48,6 +49,7 @@ def main() -> int:
         agents_of_other_users,
         recording_on_bad_disks,
         black_holes,
+        silent_file_systems,
         ssh_transport,
         runs_as_a_service,
         state_directory,

@@ -97,7 +97,9 @@ fn with_closed_standard_streams_the_agent_serves() {
             match TcpStream::connect(address) {
                 Ok(client) => break BufReader::new(client),
                 Err(_) => {
-                    assert!(begin.elapsed() < DEADLINE && agent.child.try_wait().unwrap().is_none())
+                    assert!(
+                        begin.elapsed() < DEADLINE && agent.child.try_wait().unwrap().is_none()
+                    );
                 }
             }
         };

@@ -21,7 +21,7 @@ const PIPE_BYTES: usize = 64 * 1024;
 /// Returns a full pipe whose reader takes nothing, as standard output or error.
 fn full_pipe() -> (PipeReader, Stdio) {
     let (reader, mut writer) = std::io::pipe().unwrap();
-    writer.write_all(&[b'.'; PIPE_BYTES]).unwrap();
+    writer.write_all(&vec![b'.'; PIPE_BYTES]).unwrap();
     (reader, writer.into())
 }
 
@@ -130,7 +130,7 @@ fn a_log_that_nobody_reads_stops_neither_samples_nor_clients() {
         assert!(rows.iter().all(|row| row.split(' ').count() == 6), "{rows:?}");
     }
     // Once the log is read, nothing is missing.
-    log.read_exact(&mut [0; PIPE_BYTES]).unwrap();
+    log.read_exact(&mut vec![0; PIPE_BYTES]).unwrap();
     agent.signal(Signal::TERM);
     let mut text = String::new();
     log.read_to_string(&mut text).unwrap();

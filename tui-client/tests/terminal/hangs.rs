@@ -29,7 +29,7 @@ const TERM: u64 = 15;
 /// Returns a full pipe whose reader takes nothing, as standard output or error.
 fn full_pipe() -> (PipeReader, Stdio) {
     let (reader, mut writer) = std::io::pipe().unwrap();
-    writer.write_all(&[b'.'; PIPE_BYTES]).unwrap();
+    writer.write_all(&vec![b'.'; PIPE_BYTES]).unwrap();
     (reader, writer.into())
 }
 
