@@ -30,6 +30,7 @@ use columns::{OutputRow, OutputStream};
 pub(crate) use connect_error::connect_error;
 use output_queue::OutputQueue;
 pub use progress::ProgressLine;
+use silence::until_given_up;
 use source_status::{Answer, ConnectionStatus, SourceStatus};
 
 /// Output format.
@@ -140,7 +141,7 @@ pub async fn run(
             },
             // `async` creates the timer only if the branch is enabled.
             () = async { sleep_until(begin_at).await }, if writer.can_begin() => writer.begin(),
-            source = writer.next_silent(), if !is_complete => {
+            source = until_given_up(writer.next_silent()), if !is_complete => {
                 result = writer.observe_silence(source).map(|text| progress.message(&text));
             }
             written = queue.write(), if !queue.is_empty() => match written {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use loadline_protocol::DurationText;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use super::OutputWriter;
 use super::source_status::{Answer, ConnectionStatus, SourceStatus};
@@ -20,18 +20,23 @@ const ANSWER_INTERVALS: f64 = 2.5;
 /// Longest interval that counts there: a day, the longest one of an agent is an hour.
 const ANSWER_INTERVAL_MAX: Duration = Duration::from_hours(24);
 
+/// Waits until a source has to be given up; never resolves without one. Cancel safe.
+pub(super) async fn until_given_up(next: Option<(Instant, usize)>) -> usize {
+    let Some((at, source)) = next else { return pending().await };
+    sleep_until(at).await;
+    source
+}
+
 impl OutputWriter<'_> {
-    /// Waits for a source that sends no row and no header, over all of its connections; never resolves if all
-    /// sources have sent one. Cancel safe.
-    pub(super) async fn next_silent(&self) -> usize {
+    /// Returns the source that is given up next, and when: it has sent no row and no header over all of its
+    /// connections.
+    pub(super) fn next_silent(&self) -> Option<(Instant, usize)> {
         let silent_since = |(at, status): (usize, &SourceStatus)| match status.answer {
             Answer::AwaitedSince(since) => Some((since, at)),
             Answer::NotAwaited | Answer::Settled => None,
         };
-        let silent = self.sources.iter().enumerate().filter_map(silent_since);
-        let Some((since, source)) = silent.min() else { return pending().await };
-        sleep_until(since + self.answer_timeout()).await;
-        source
+        let (since, source) = self.sources.iter().enumerate().filter_map(silent_since).min()?;
+        Some((since + self.answer_timeout(), source))
     }
 
     fn answer_timeout(&self) -> Duration {
