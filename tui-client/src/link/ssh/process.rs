@@ -23,7 +23,7 @@ impl SshProcess {
     }
 }
 
-/// Why there is a child before the drop.
+/// Reason for which a child is there until the drop.
 const HELD: &str = "only the drop takes the child";
 
 impl Deref for SshProcess {
