@@ -90,12 +90,11 @@ impl Path {
         }
         match state.loss {
             Loss::None | Loss::Forgotten => true,
-            Loss::All | Loss::AllButAccepted => false,
             Loss::ToAgent if direction == Direction::ToClient && state.window > 0 => {
                 state.window -= 1;
                 true
             }
-            Loss::ToAgent => false,
+            Loss::All | Loss::AllButAccepted | Loss::ToAgent => false,
             Loss::ToClient => direction == Direction::ToAgent,
             Loss::Large => bytes <= SMALL_BYTES,
         }

@@ -206,13 +206,7 @@ impl Link {
                 // Bytes before timers: after a pause of this process, they have waited for it.
                 biased;
                 Ok(()) = self.interval_receiver.changed() => {
-                    if !self.reader.resume_state().answered {
-                        continue;
-                    }
-                    match self.send_request(&mut stream, events).await {
-                        Ok(()) => continue,
-                        Err(error) => return classify_error(&error),
-                    }
+                    (self.repeat_request(&mut stream, events).await, None)
                 }
                 // Already connected: there is nothing to prompt for.
                 Some(_) = self.loans.recv() => continue,
@@ -248,10 +242,10 @@ impl Link {
             if let Some(end) = end {
                 return end;
             }
-            if self.reader.resume_state().answered && Instant::now() >= clock_at {
+            if Instant::now() >= clock_at {
                 clock_at = Instant::now() + CLOCK_INTERVAL;
-                if let Err(error) = self.send_request(&mut stream, events).await {
-                    return classify_error(&error);
+                if let Some(end) = self.repeat_request(&mut stream, events).await {
+                    return end;
                 }
             }
         }
@@ -308,6 +302,18 @@ impl Link {
         }
         self.reader.decide_plain();
         self.reader.take_disconnect()
+    }
+
+    /// Sends another request, if the server knows requests. Returns the reason if that fails.
+    async fn repeat_request(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        events: &mpsc::Sender<Event>,
+    ) -> Option<Disconnect> {
+        if !self.reader.resume_state().answered {
+            return None;
+        }
+        self.send_request(stream, events).await.err().map(|error| classify_error(&error))
     }
 
     /// Sends a request with the current interval and resume state.

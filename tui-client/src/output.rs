@@ -31,7 +31,7 @@ pub(crate) use connect_error::connect_error;
 use output_queue::OutputQueue;
 pub use progress::ProgressLine;
 use silence::until_given_up;
-use source_status::{Answer, ConnectionStatus, SourceStatus};
+use source_status::{Answer, ConnectionStatus, Silence, SourceStatus};
 
 /// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -239,11 +239,11 @@ impl OutputWriter<'_> {
             Event::Warning(text) => return Ok(Some(text.to_string())),
             // The answer follows, or the end of the connection.
             Event::Overdue(Overdue::Asked) => {}
-            Event::Overdue(overdue) if !status.is_silence_reported => {
-                status.is_silence_reported = true;
+            Event::Overdue(overdue) if status.silence == Silence::None => {
+                status.silence = Silence::Reported;
                 return Ok(Some(format!("{name}: {}", overdue.text())));
             }
-            Event::Rows(_) if std::mem::take(&mut status.is_silence_reported) => {
+            Event::Rows(_) if std::mem::take(&mut status.silence) == Silence::Reported => {
                 return Ok(Some(format!("{name}: rows arrive again")));
             }
             Event::Faults { count, .. } => {
@@ -297,7 +297,9 @@ impl OutputWriter<'_> {
         };
         let is_first = status.connection == ConnectionStatus::None || is_refusal;
         let is_reported = is_refusal && std::mem::replace(&mut status.is_refusal_reported, true);
-        status.is_silence_reported |= !is_first;
+        if !is_first {
+            status.silence = Silence::Reported;
+        }
         status.connection =
             if is_first { ConnectionStatus::Failed } else { ConnectionStatus::Lost };
         if is_first

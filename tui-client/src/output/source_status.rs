@@ -19,8 +19,8 @@ pub(super) struct SourceStatus {
     pub(super) connection: ConnectionStatus,
     pub(super) answer: Answer,
     pub(super) rows: u64,
-    /// True from the report of an outage or of overdue rows until the next row.
-    pub(super) is_silence_reported: bool,
+    /// Reported from an outage or overdue rows until the next row.
+    pub(super) silence: Silence,
     pub(super) is_skip_reported: bool,
     pub(super) is_column_change_reported: bool,
     pub(super) is_refusal_reported: bool,
@@ -83,6 +83,14 @@ pub(super) enum Answer {
     AwaitedSince(Instant),
     /// A row or a header has come, or the source was given up.
     Settled,
+}
+
+/// Lack of rows.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Silence {
+    #[default]
+    None,
+    Reported,
 }
 
 /// State of a connection. An outage is reported once, not at each attempt.
