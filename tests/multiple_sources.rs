@@ -205,7 +205,7 @@ async fn a_flooding_source_does_not_affect_the_others() {
     let mut offscreen = OffscreenApp::new(&[quiet.address, start_flood().await, other.address]);
     let flooded = |app: &App| sample_count(app, 1) > 1000;
     offscreen
-        .wait_until("rows of the flood", |app| flooded(app) && sample_count(app, 0) > 40)
+        .wait_until("rows of the flood", |app| flooded(app) && sample_count(app, 0) > 25)
         .await;
     for source in [0, 2] {
         let watched = &offscreen.app.sources.all()[source].watched;

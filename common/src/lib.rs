@@ -12,6 +12,7 @@
 //!  generate    output of `--generate`: manual page and shell completions
 //!  keepalive   probes of idle TCP connections
 //!  pem         certificates, keys and CAs from files, for TLS
+//!  unix_socket connections to Unix sockets
 //!  local_agent agent that already runs on this machine, and whose it may be
 //! ```
 
@@ -25,6 +26,7 @@ mod manual;
 mod messages;
 #[cfg(feature = "tls")]
 mod pem;
+mod unix_socket;
 mod usage;
 mod variables;
 mod version;
@@ -39,6 +41,7 @@ pub use manual::Manual;
 pub use messages::{MessageWriter, STDERR, STDOUT, print_error, print_warning};
 #[cfg(feature = "tls")]
 pub use pem::{TlsFileError, provider, read_authorities, read_identity};
+pub use unix_socket::connect_to_socket;
 pub use usage::{
     error_text, nearest, usage_error, warning_text, with_suggestion, without_error_number,
 };

@@ -15,12 +15,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use loadline_protocol::sanitize;
+use loadline_protocol::{Note, sanitize};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, join, split};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader, join, split,
+};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::unix_socket::connect_to_socket;
 use crate::usage::without_error_number;
 use port_owner::Connection;
 use user::User;
@@ -42,6 +45,9 @@ const PORT_TIMEOUT: Duration = Duration::from_millis(200);
 /// Time limit for the first byte on a socket: 2 s. Its user is trusted by then, and systemd may have
 /// to start the service.
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Read bytes of the reason for which an agent refuses a client.
+const REASON_BYTES_MAX: u64 = 512;
 
 /// Permissions of group and others to write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -116,11 +122,9 @@ impl LocalAgent {
         answer_timeout: Duration,
     ) -> Result<Box<dyn LocalStream>, Rejection> {
         match self {
-            LocalAgent::Socket(path) => {
-                answer_within(answer_timeout, connect_to_socket(path)).await
-            }
+            LocalAgent::Socket(path) => answer_within(answer_timeout, open_socket(path)).await,
             LocalAgent::Port(address) => {
-                let answer = answer_within(answer_timeout, connect_to_port(*address));
+                let answer = answer_within(answer_timeout, open_port(*address));
                 let (connection, stream) = answer.await?;
                 // Only a process that has accepted the connection can have answered.
                 let user = connection.peer_user().await;
@@ -165,17 +169,15 @@ async fn answer_within<T>(
     timeout(limit, answer).await.map_err(|_| silent()).flatten()
 }
 
-async fn connect_to_socket(path: &Path) -> Result<Box<dyn LocalStream>, Rejection> {
+async fn open_socket(path: &Path) -> Result<Box<dyn LocalStream>, Rejection> {
     check_folder(path)?;
-    let stream = UnixStream::connect(path).await.map_err(socket_error)?;
+    let stream = connect_to_socket(path).await.map_err(socket_error)?;
     // The user who began to listen: root if systemd opened the socket.
     check_user(User(stream.peer_cred().map_err(socket_error)?.uid()))?;
     wait_for_line(stream).await
 }
 
-async fn connect_to_port(
-    address: SocketAddr,
-) -> Result<(Connection, Box<dyn LocalStream>), Rejection> {
+async fn open_port(address: SocketAddr) -> Result<(Connection, Box<dyn LocalStream>), Rejection> {
     let open = async {
         let stream = TcpStream::connect(address).await?;
         // Requests are sent without delay.
@@ -217,7 +219,7 @@ fn check_user(user: User) -> Result<(), Rejection> {
     user.is_trusted().then_some(()).ok_or_else(untrusted)
 }
 
-/// Waits for the first byte, which must begin a row or a note. The returned stream yields it again.
+/// Waits for the first byte, which must begin a row: an agent sends one at once. The returned stream yields it again.
 async fn wait_for_line(
     mut stream: impl LocalStream + 'static,
 ) -> Result<Box<dyn LocalStream>, Rejection> {
@@ -225,11 +227,24 @@ async fn wait_for_line(
     if !matches!(stream.read(&mut first).await, Ok(1)) {
         return Err(Rejection::Unusable("closed the connection".to_owned()));
     }
-    if !matches!(first[0], b'0'..=b'9' | b'n' | b'-' | b'#') {
-        return Err(Rejection::NoAgent);
+    match first[0] {
+        b'0'..=b'9' | b'n' | b'-' => {
+            let (rows, requests) = split(stream);
+            Ok(Box::new(join(Cursor::new(first).chain(rows), requests)))
+        }
+        b'#' => Err(Rejection::Unusable(refusal(stream).await)),
+        _ => Err(Rejection::NoAgent),
     }
-    let (rows, requests) = split(stream);
-    Ok(Box::new(join(Cursor::new(first).chain(rows), requests)))
+}
+
+/// Returns what a server says that begins with a note: an agent that refuses the client.
+async fn refusal(stream: impl LocalStream) -> String {
+    let mut line = String::new();
+    let read = BufReader::new(stream.take(REASON_BYTES_MAX)).read_line(&mut line).await;
+    match read.ok().and_then(|_| Note::parse(line.trim()).ok()) {
+        Some(Note::Error(why)) => format!("refuses the connection: {why}"),
+        _ => "refuses the connection".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::time::Instant;
 
@@ -110,6 +110,18 @@ async fn another_program_is_no_agent() {
     for greeting in [&b"SSH-2.0-other\r\n"[..], b" 1 2\n", b"\xff"] {
         let port = port(loopback(), greeting).await;
         assert_eq!(search(LocalAgent::Port(port)).await, (false, None));
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_refuses_clients_is_not_used() {
+    for (note, reason) in [
+        (&b"# error \"too many clients\"\n"[..], "refuses the connection: too many clients"),
+        (b"# bye\n", "refuses the connection"),
+    ] {
+        let port = port(loopback(), note).await;
+        let expected = warning(&format!("{port} {reason}"));
+        assert_eq!(search(LocalAgent::Port(port)).await, expected);
     }
 }
 
