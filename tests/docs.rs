@@ -116,7 +116,7 @@ fn unescaped(source: &str) -> String {
 
 /// Returns the sources of both programs and of the protocol.
 fn sources() -> Vec<String> {
-    let folders = ["agent/src", "tui-client/src", "protocol/src"];
+    let folders = ["agent/src", "tui-client/src", "protocol/src", "common/src"];
     let files = folders.iter().flat_map(|folder| files(&root().join(folder), "rs"));
     files.filter(|(path, _)| !path.ends_with("tests.rs")).map(|(_, text)| text).collect()
 }
