@@ -2,11 +2,10 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixListener;
 
 use listenfd::ListenFd;
-use rustix::net::sockopt::socket_acceptconn;
 
 use super::unix::UnixEndpoint;
 use super::{ListenError, Listener, PlaintextPolicy, tcp};
@@ -59,9 +58,21 @@ fn take(sockets: &mut ListenFd, at: usize) -> io::Result<InheritedSocket> {
     } else {
         return Err(wrong("is no stream socket"));
     };
-    let is_listening = match &socket {
-        InheritedSocket::Tcp(listener) => socket_acceptconn(listener.as_fd())?,
-        InheritedSocket::Unix(listener) => socket_acceptconn(listener.as_fd())?,
+    let descriptor = match &socket {
+        InheritedSocket::Tcp(listener) => listener.as_fd(),
+        InheritedSocket::Unix(listener) => listener.as_fd(),
     };
-    if is_listening { Ok(socket) } else { Err(wrong("does not listen")) }
+    if is_listening(descriptor)? { Ok(socket) } else { Err(wrong("does not listen")) }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn is_listening(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(rustix::net::sockopt::socket_acceptconn(socket)?)
+}
+
+/// Returns true: the system does not say.
+#[cfg(target_vendor = "apple")]
+#[expect(clippy::unnecessary_wraps, reason = "other systems may fail")]
+fn is_listening(_: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(true)
 }
