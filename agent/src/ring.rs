@@ -335,6 +335,15 @@ mod tests {
         assert_eq!(read_all(&mut cursor, &ALL), ["1", "2", "3", "live"]);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_of_the_samples_goes_on_between_them() {
+        let ring = ring(3, 10);
+        let cursor = ring.handle.cursor();
+        assert_eq!(cursor.now(), second(3));
+        tokio::time::advance(Duration::from_millis(1500)).await;
+        assert_eq!(cursor.now(), second(3).shifted_ms(1500));
+    }
+
     #[test]
     fn the_history_ends_at_the_sample_that_was_newest_when_requested() {
         let mut ring = ring(3, 10);

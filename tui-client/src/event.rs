@@ -124,6 +124,14 @@ pub struct StreamInfo {
     pub schema: Schema,
 }
 
+impl StreamInfo {
+    /// Returns whether both describe rows of the same run and the same columns.
+    pub(crate) fn is_same_stream(&self, other: &StreamInfo) -> bool {
+        let run = |stream: &StreamInfo| stream.header.as_ref().and_then(|header| header.run);
+        run(self).is_some() && run(self) == run(other) && self.schema == other.schema
+    }
+}
+
 /// Row with its times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample<'a> {

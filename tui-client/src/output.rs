@@ -335,7 +335,9 @@ impl OutputWriter<'_> {
         let stream = OutputStream::new(stream.clone(), &mut self.columns);
         let status = &mut self.sources[source];
         let mut message = None;
-        if self.has_begun {
+        // A further answer for the same rows needs no further heading.
+        let is_same = |old: &OutputStream| old.info.is_same_stream(&stream.info);
+        if self.has_begun && !status.stream.as_ref().is_some_and(is_same) {
             let columns = self.columns.columns();
             message = self.formatter.set_stream(&stream, columns, &mut self.text);
         }

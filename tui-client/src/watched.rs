@@ -151,7 +151,7 @@ impl Watched {
         if is_known && !self.connection.is_recording() {
             self.transit.update_offset();
         }
-        self.connection.end_load(self.limits().live_until);
+        self.connection.end_load(self.limits().live_until, self.transit.is_steady());
     }
 
     fn limits(&self) -> Limits {
@@ -397,6 +397,34 @@ mod tests {
             }
             link.now -= 20_000;
         }
+    }
+
+    #[test]
+    fn a_link_that_delays_all_rows_is_stale_once_no_queue_drains() {
+        for (ahead, tells_time) in
+            CLOCKS.into_iter().flat_map(|ahead| [(ahead, true), (ahead, false)])
+        {
+            let mut link = SlowLink::connect(ahead, tells_time);
+            link.row(20_000, 599_500);
+            link.event(0, Event::Live);
+            let states: Vec<String> =
+                (1..30).map(|second| link.row(1000, 600_000 + second * 1000)).collect();
+            assert!(states[0].starts_with("LOADING "), "{ahead}: {states:?}");
+            let is_late = |state: &String| state.starts_with("STALE 2");
+            assert!(states[12..].iter().all(is_late), "{ahead}: {states:?}");
+        }
+    }
+
+    #[test]
+    fn a_queue_that_drains_slowly_is_loading() {
+        let mut link = SlowLink::connect(0, true);
+        link.row(100_000, 600_000);
+        link.event(0, Event::Live);
+        for second in 0..300 {
+            let state = link.row(1000, 600_000 + second * 1300);
+            assert!(state.starts_with("LOADING "), "{second}: {state}");
+        }
+        assert_eq!(link.row(3000, 1_001_000), "LIVE 2.0");
     }
 
     #[test]

@@ -327,6 +327,28 @@ async fn a_slow_history_shows_its_progress() {
 }
 
 #[tokio::test]
+async fn a_further_answer_for_the_same_rows_repeats_no_heading() {
+    let answer = |run| {
+        let header = Some(Header { run: Some(loadline_protocol::RunId(run)), ..Header::default() });
+        let schema = "cpu:%".parse::<Schema>().unwrap().with_stamp(Stamp::TimeSeq);
+        Event::Stream(Arc::new(StreamInfo { header, schema }))
+    };
+    let headings = |second| async move {
+        let events = vec![
+            Event::Connected,
+            answer(1),
+            row(Some(1), &[1.0]),
+            answer(second),
+            row(Some(2), &[2.0]),
+        ];
+        let job = job(OutputFormat::Table, Some(2), &["x"]);
+        let (table, ..) = output_of(&job, Events::new([queue(events).1])).await;
+        table.lines().filter(|line| line.starts_with("time")).count()
+    };
+    assert_eq!((headings(1).await, headings(2).await), (1, 2));
+}
+
+#[tokio::test]
 async fn a_closed_reader_is_a_normal_end() {
     let (_sender, receiver) = queue(two_rows());
     let (closed, other_end) = tokio::io::duplex(10);

@@ -106,8 +106,8 @@ pub(super) struct Limits {
 pub(crate) struct Connection {
     /// True if the history of this connection is complete.
     pub(crate) caught_up: bool,
-    /// Rows older than the agent's newest are on their way. `None` once the newest sample was up to
-    /// date on this connection.
+    /// Rows older than the agent's newest are on their way. `None` once they have arrived on
+    /// this connection.
     load: Option<HistoryProgress>,
     /// Percentage of a recording that has been read; `None` once all of it is.
     pub(crate) read_percent: Option<u8>,
@@ -172,10 +172,11 @@ impl Connection {
         }
     }
 
-    /// Ends the load if the history is complete, and the newest sample is up to date.
-    pub(super) fn end_load(&mut self, live_until: Option<Time>) {
+    /// Ends the load if the history is complete, and either the newest sample is up to date or rows
+    /// arrive steadily: they will stay late.
+    pub(super) fn end_load(&mut self, live_until: Option<Time>, is_steady: bool) {
         let is_up_to_date = live_until.is_none_or(|until| self.now < until);
-        self.load.take_if(|_| self.caught_up && is_up_to_date);
+        self.load.take_if(|_| self.caught_up && (is_up_to_date || is_steady));
     }
 
     /// Returns how long the lost connection lasted.

@@ -33,8 +33,7 @@ const PROMPT_MS: i64 = 1000;
 /// set: 1 s, as for the agent's clock.
 const CLOCK_STEP_MS: i64 = 1000;
 
-/// Period of steady transits after which they count as a clock offset, for a source without answers:
-/// 10 s. Rows of a queue that drains arrive ever faster.
+/// Period after which transits count as steady: 10 s. Rows of a queue that drains arrive ever faster.
 const STEADY_PERIOD: Duration = Duration::from_secs(10);
 
 /// Maximum number of requests without an answer: 16. A server that answers none needs no more.
@@ -53,8 +52,7 @@ pub(super) struct Transit {
     /// Fastest transits of the last one to two minutes.
     current_fastest: Option<i64>,
     previous_fastest: Option<i64>,
-    /// Arrival of the first row since the transits are steady, and of the last row.
-    steady: Option<(Time, Time)>,
+    steady: Option<SteadyRows>,
     /// Times of the requests without an answer so far, the oldest first. `None` if our clock was set
     /// since.
     requests: VecDeque<Option<Time>>,
@@ -65,6 +63,14 @@ pub(super) struct Transit {
     offset_max: Option<OffsetMax>,
     /// Clock offset in milliseconds, as last shown.
     raw_offset_ms: i64,
+}
+
+/// Rows whose transits are not faster than that of the first of them.
+#[derive(Debug, Clone, Copy)]
+struct SteadyRows {
+    first: Time,
+    last: Time,
+    transit_ms: i64,
 }
 
 /// Maximum of the clock offset.
@@ -101,7 +107,8 @@ impl Transit {
 
     /// Moves all times: our clock was set back by `ms`.
     pub(super) fn set_back(&mut self, ms: i64) {
-        let steady = self.steady.iter_mut().flat_map(|(first, last)| [first, last]);
+        self.steady.iter_mut().for_each(|rows| rows.transit_ms -= ms);
+        let steady = self.steady.iter_mut().flat_map(|rows| [&mut rows.first, &mut rows.last]);
         let requests = self.requests.iter_mut().flatten();
         let times = requests.chain(&mut self.untimed_request).chain(steady);
         for time in times.chain([&mut self.period_start]) {
@@ -168,9 +175,11 @@ impl Transit {
             // A clock was set since the answer.
             self.offset_max = None;
         }
-        let is_faster = self.fastest_ms().is_none_or(|fastest| transit < fastest - CLOCK_STEP_MS);
-        let first = self.steady.filter(|_| !is_faster).map_or(sample.received, |(first, _)| first);
-        self.steady = Some((first, sample.received));
+        let last = sample.received;
+        let is_slower = |rows: &SteadyRows| transit >= rows.transit_ms - CLOCK_STEP_MS;
+        let steady = self.steady.filter(is_slower);
+        let begin = SteadyRows { first: last, last, transit_ms: transit };
+        self.steady = Some(SteadyRows { last, ..steady.unwrap_or(begin) });
         if sample.received - self.period_start >= TRANSIT_PERIOD {
             self.previous_fastest = self.current_fastest.take();
             self.period_start = sample.received;
@@ -188,15 +197,15 @@ impl Transit {
         match (least, self.offset_max) {
             (Some(least), Some(max)) if max.ms - least <= PROMPT_MS + max.slack_ms => Some(least),
             (_, Some(max)) => Some(max.ms),
-            (Some(least), None) if self.is_steady() => Some(least),
+            (Some(least), None) if self.is_steady() && !self.is_scraped => Some(least),
             // The clocks may agree, and the rows be old.
             (least, None) => least.map(|least| least.max(0)),
         }
     }
 
-    fn is_steady(&self) -> bool {
-        let is_long = |(first, last): (Time, Time)| last - first >= STEADY_PERIOD;
-        !self.is_scraped && self.steady.is_some_and(is_long)
+    /// Returns whether rows have arrived for a while, and not ever faster: no queue drains.
+    pub(super) fn is_steady(&self) -> bool {
+        self.steady.is_some_and(|rows| rows.last - rows.first >= STEADY_PERIOD)
     }
 
     /// Returns whether an answer limits the offset.

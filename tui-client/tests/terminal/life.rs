@@ -1,6 +1,7 @@
 //! Terminals that are resized and suspended, and a server that stops and continues.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -67,6 +68,46 @@ fn a_silent_server_is_stale_until_it_sends_again() {
     assert!(screen.contains("2400.0") && !screen.contains(" LIVE "), "{screen}");
     signal("CONT", agent.child.id());
     terminal.wait_for("life", |screen| screen.contains(" LIVE ") && !screen.contains("STALE"));
+    terminal.quit();
+}
+
+/// Bytes that a slow link carries in a second: a few times as many as the agent sends.
+const SLOW_BYTES_PER_SECOND: usize = 1500;
+
+/// Relays one connection to an agent, whose bytes arrive slowly. Returns the address.
+fn relay_slowly(agent: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let agent = agent.to_owned();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut server = TcpStream::connect(agent).unwrap();
+        let (mut requests, mut forward) =
+            (client.try_clone().unwrap(), server.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut requests, &mut forward));
+        let mut bytes = [0; SLOW_BYTES_PER_SECOND / 20];
+        // Either end closes at the end of the test.
+        while let Ok(count @ 1..) = server.read(&mut bytes)
+            && client.write_all(&bytes[..count]).is_ok()
+        {
+            std::thread::sleep(
+                Duration::from_secs(1) * count as u32 / SLOW_BYTES_PER_SECOND as u32,
+            );
+        }
+    });
+    address
+}
+
+#[test]
+fn a_history_over_a_slow_link_is_loading_until_it_is_through() {
+    let server = TestAgent::start(0, Duration::from_millis(100));
+    // Longer than the newest sample of a live source may be old.
+    std::thread::sleep(Duration::from_secs(6));
+    let address = relay_slowly(&server.address.to_string());
+    let terminal = PtyTerminal::run_loadline(&[&address]);
+    let screen = terminal.wait_for("progress", |s| s.contains(" LOADING ") && s.contains(" % "));
+    assert!(screen.contains("age ") && !screen.contains(" LIVE "), "{screen}");
+    terminal.wait_for("life", |s| s.contains(" LIVE ") && !s.contains("LOADING"));
     terminal.quit();
 }
 

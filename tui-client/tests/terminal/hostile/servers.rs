@@ -159,13 +159,13 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
         peer.pour(|_| b"\x9b31337m \x9d0;pwned\x9c\n\x901\x9c\n# \x9b6n\n".repeat(1000))
     }),
     // Control sequences in place of text.
-    hostile_server("sequences in the host name", &["LIVE"], |peer| {
+    hostile_server("sequences in the host name", &["LOADING"], |peer| {
         let host = format!("web{INJECTED}{INVISIBLE}");
         let head =
             format!("# loadline/1 run=0000000a host=\"{host}\" os=\"{host}\" agent=\"{host}\"");
         drip_rows(peer, &format!("{head} interval=50ms\n# columns time:s seq a b\n"), "1 2")
     }),
-    hostile_server("sequences in names and units", &["LIVE"], |peer| {
+    hostile_server("sequences in names and units", &["LOADING"], |peer| {
         let word = format!("cpu{INJECTED}{INVISIBLE}").replace(';', "");
         drip_rows(peer, &format!("{HEADER}# columns time:s seq {word}:%{word} b:{word}\n"), "1 2")
     }),
@@ -181,16 +181,16 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
             _ => format!("{} 1 2", stamp(number)),
         })
     }),
-    hostile_server("a pile of accents", &["LIVE"], |peer| {
+    hostile_server("a pile of accents", &["LOADING"], |peer| {
         let word = "a\u{301}\u{323}".to_owned() + &"\u{336}\u{489}\u{20dd}".repeat(300);
         let head = format!("# loadline/1 run=0000000a host=\"{word}\" interval=50ms\n");
         drip_rows(peer, &format!("{head}# columns time:s seq {word}:{word} b\n"), "1 2")
     }),
     // Headers that are invalid or never end.
-    hostile_server("an interval of zero", &["LIVE"], |peer| {
+    hostile_server("an interval of zero", &["STALE"], |peer| {
         drip_rows(peer, &HEADER.replace("1000ms", "0ms"), "1 2")
     }),
-    hostile_server("an interval of a century", &["LIVE"], |peer| {
+    hostile_server("an interval of a century", &["LOADING"], |peer| {
         drip_rows(peer, &HEADER.replace("1000ms", "36500d"), "1 2")
     }),
     hostile_server("an interval of NaN", &["faulty line"], |peer| {
@@ -199,14 +199,14 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     hostile_server("too many columns", &["faulty line"], |peer| {
         drip_rows(peer, &format!("{HEADER}# columns time:s seq {}\n", "a ".repeat(4097)), "1 2")
     }),
-    hostile_server("a name of 8 KiB", &["LIVE"], |peer| {
+    hostile_server("a name of 8 KiB", &["LOADING"], |peer| {
         let name = "n".repeat(8000);
         drip_rows(peer, &format!("{HEADER}# columns time:s seq {name} b:%\n"), "1 2")
     }),
     hostile_server("a repeated name", &["faulty line"], |peer| {
         drip_rows(peer, &format!("{HEADER}# columns time:s seq a a\n"), "1 2")
     }),
-    hostile_server("columns that change during the stream", &["LIVE"], |peer| {
+    hostile_server("columns that change during the stream", &["LOADING"], |peer| {
         peer.read_request()?;
         peer.send(HEADER)?;
         peer.drip(DRIP_INTERVAL, |number| {
@@ -215,7 +215,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
             format!("# columns time:s seq {names}\n{} {values}\n", stamp(number))
         })
     }),
-    hostile_server("a thousand columns that change", &["LIVE"], |peer| {
+    hostile_server("a thousand columns that change", &["STALE"], |peer| {
         peer.read_request()?;
         peer.flood(|number| {
             let names: Vec<_> = (0..1000).map(|column| format!("{:x}", column + number)).collect();
@@ -230,7 +230,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
             format!("{head}\n# columns time:s seq a b\n{} 1 2", stamp(number))
         })
     }),
-    hostile_server("a flood of notes", &["LIVE"], |peer| {
+    hostile_server("a flood of notes", &["LOADING"], |peer| {
         flood_rows(peer, |number| match number % 1000 {
             0 => format!("{} 1 2", stamp(number)),
             _ => format!("# note {number} {INJECTED}{INVISIBLE}"),
@@ -264,12 +264,12 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     hostile_server("a flood of plain rows", &["skipped"], |peer| {
         peer.flood(|_| "12.5 2400.0 43.1 0.52 0.44 0.40".to_owned())
     }),
-    hostile_server("an endless history", &["LIVE"], |peer| {
+    hostile_server("an endless history", &["LOADING"], |peer| {
         flood_rows(peer, |number| {
             format!("{}.{:03} {number} 1e300 -1e300", number / 1000, number % 1000)
         })
     }),
-    hostile_server("the longest rows", &["LIVE"], |peer| {
+    hostile_server("the longest rows", &["LOADING"], |peer| {
         let names: Vec<_> = (0..2000).map(|column| format!("{column:x}")).collect();
         peer.read_request()?;
         peer.send(format!("{HEADER}# columns time:s seq {}\n", names.join(" ")))?;
@@ -278,7 +278,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     hostile_server("nothing but missing values", &["CPU"], |peer| {
         peer.flood(|_| "nan nan nan nan nan nan".to_owned())
     }),
-    hostile_server("extreme numbers", &["LIVE", "faulty line"], |peer| {
+    hostile_server("extreme numbers", &["LOADING", "faulty line"], |peer| {
         peer.read_request()?;
         peer.send(HEADER)?;
         peer.drip(Duration::from_millis(5), |number| {
@@ -329,7 +329,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
         peer.send(format!("{HEADER}0.000 1 1 2\n253402300799.999 2 1 2\n# live\n"))?;
         peer.hold_open()
     }),
-    hostile_server("sequence numbers that jump and repeat", &["LIVE"], |peer| {
+    hostile_server("sequence numbers that jump and repeat", &["LOADING"], |peer| {
         peer.read_request()?;
         peer.send(HEADER)?;
         peer.drip(Duration::from_millis(5), |number| {
