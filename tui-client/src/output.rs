@@ -30,7 +30,6 @@ use columns::{OutputRow, OutputStream};
 pub(crate) use connect_error::connect_error;
 use output_queue::OutputQueue;
 pub use progress::ProgressLine;
-use silence::until_given_up;
 use source_status::{Answer, ConnectionStatus, Silence, SourceStatus};
 
 /// Output format.
@@ -133,22 +132,27 @@ pub async fn run(
         let is_wanted = |source: usize| writer.has_begun || writer.sources[source].stream.is_none();
         let batch_max = if writer.has_begun { BATCH_MAX } else { 1 };
         let receives = !is_complete && !queue.is_full();
+        let silent_until = writer.next_silent().map(|(at, _)| at);
         tokio::select! {
+            biased;
+            () = &mut stop => break,
+            written = queue.write(), if !queue.is_empty() => match written {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                written => written.context("cannot write to standard output")?,
+            },
+            // `async` creates a timer only if the branch is enabled.
+            () = async { sleep_until(begin_at).await }, if writer.can_begin() => writer.begin(),
             count = events.receive(&mut batch, batch_max, is_wanted), if receives => match count {
                 0 if writer.can_begin() => writer.begin(),
                 0 => is_complete = true,
                 _ => result = writer.write_events(&mut batch, &mut progress),
             },
-            // `async` creates the timer only if the branch is enabled.
-            () = async { sleep_until(begin_at).await }, if writer.can_begin() => writer.begin(),
-            source = until_given_up(writer.next_silent()), if !is_complete => {
-                result = writer.observe_silence(source).map(|text| progress.message(&text));
-            }
-            written = queue.write(), if !queue.is_empty() => match written {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-                written => written.context("cannot write to standard output")?,
-            },
-            () = &mut stop => break,
+            () = async { sleep_until(silent_until.unwrap_or(begin_at)).await }, if silent_until.is_some() && !is_complete => {}
+        }
+        if let Some((at, source)) = writer.next_silent().filter(|_| result.is_ok() && !is_complete)
+            && at <= Instant::now()
+        {
+            result = writer.observe_silence(source).map(|text| progress.message(&text));
         }
         queue.push(&mut writer.text);
         is_complete |= result.is_err() || writer.is_complete();

@@ -1,11 +1,10 @@
 //! Servers that accept a connection and send nothing.
 
-use std::future::pending;
 use std::time::Duration;
 
 use anyhow::bail;
 use loadline_protocol::DurationText;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::OutputWriter;
 use super::source_status::{Answer, ConnectionStatus, SourceStatus};
@@ -19,13 +18,6 @@ const ANSWER_INTERVALS: f64 = 2.5;
 
 /// Longest interval that counts there: a day, the longest one of an agent is an hour.
 const ANSWER_INTERVAL_MAX: Duration = Duration::from_hours(24);
-
-/// Waits until a source has to be given up; never resolves without one. Cancel safe.
-pub(super) async fn until_given_up(next: Option<(Instant, usize)>) -> usize {
-    let Some((at, source)) = next else { return pending().await };
-    sleep_until(at).await;
-    source
-}
 
 impl OutputWriter<'_> {
     /// Returns the source that is given up next, and when: it has sent no row and no header over all of its

@@ -308,11 +308,11 @@ async fn a_name_is_no_formula_in_a_spreadsheet() {
     }
 }
 
-/// Returns the CPU time of this thread in nanoseconds that an output of 100,000 values takes.
+/// Returns the CPU time of this thread in nanoseconds that an output of 40,000 values takes.
 fn cpu_time(format: OutputFormat, columns: usize) -> i64 {
     let names: Vec<String> = (0..columns).map(|at| format!("c{at}")).collect();
     let values: Vec<f64> = (0..columns).map(|at| (at % 10) as f64).collect();
-    let rows = (1..=100_000 / columns as u64).map(|seq| row(Some(seq), &values));
+    let rows = (1..=40_000 / columns as u64).map(|seq| row(Some(seq), &values));
     let rows: Vec<Event> = rows.collect();
     let job = job(format, None, &["x"]);
     let mut writer = OutputWriter::new(&job);
