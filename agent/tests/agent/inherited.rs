@@ -109,7 +109,7 @@ fn sockets_of_another_process_are_left_alone() {
         command.env("LISTEN_PID", process).arg("-l=127.0.0.1:0");
         let mut agent = RunningAgent::start(command);
         agent.address();
-        let log = agent.kill();
+        let log = agent.end();
         assert!(log.starts_with("warning: LISTEN_"), "{log}");
     }
     let Output { status, .. } = command("1").arg("--version").output().unwrap();

@@ -54,10 +54,19 @@ impl RunningAgent {
         address.unwrap_or_else(|| panic!("{line:?}")).to_owned()
     }
 
-    /// Kills the agent and returns its log.
+    /// Kills the agent and returns its log, perhaps without its last lines.
     pub(crate) fn kill(&mut self) -> String {
         // An error only means that the process has ended.
         let _ = self.child.kill();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.child.wait().unwrap();
+        log
+    }
+
+    /// Ends the agent and returns its whole log.
+    pub(crate) fn end(&mut self) -> String {
+        self.signal(rustix::process::Signal::TERM);
         let mut log = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         self.child.wait().unwrap();

@@ -162,7 +162,7 @@ fn an_untrusting_client_is_logged_once_a_minute() {
     // A port scan, which sends nothing, is not logged.
     drop(tcp(&address));
     connect(&address, &ours, None).unwrap();
-    let log = agent.kill();
+    let log = agent.end();
     assert!(log.contains("does not trust the CA of our certificate"), "{log}");
     assert_eq!(log.matches("WARN").count(), 1, "{log}");
 }
@@ -176,7 +176,7 @@ fn a_client_without_tls_gets_an_error() {
     let mut received = String::new();
     client.read_to_string(&mut received).unwrap();
     assert_eq!(received, "# error \"this port speaks TLS; connect to tls://HOST:PORT\"\n");
-    let log = agent.kill();
+    let log = agent.end();
     assert!(log.contains("the client does not speak TLS"), "{log}");
 }
 

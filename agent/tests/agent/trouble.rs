@@ -175,7 +175,7 @@ fn under_fourfold_load_ticks_stay_on_time_and_missed_samples_are_logged() {
     let passed_ms = (rows[rows.len() - 1].0 - rows[0].0) as f64;
     let ticks = (passed_ms / f64::from(INTERVAL_MS)).round() as i64;
     let missed = ticks - (rows.len() as i64 - 1);
-    let log = agent.kill();
+    let log = agent.end();
     let logged = log.lines().filter_map(|line| line.split(" missed=").nth(1)?.split(' ').next());
     let logged: i64 = logged.map(|missed| missed.parse::<i64>().unwrap()).sum();
     println!("{} samples, {missed} missed", rows.len());
@@ -217,7 +217,7 @@ fn an_agent_without_file_descriptors_logs_once_and_recovers() {
     let mut late = BufReader::new(TcpStream::connect(&address).unwrap());
     late.get_ref().set_read_timeout(Some(DEADLINE)).unwrap();
     assert_eq!(line(&mut late).split(' ').count(), 6, "new clients are accepted again");
-    let log = agent.kill();
+    let log = agent.end();
     assert_eq!(log.matches("cannot accept clients").count(), 1, "{log}");
 }
 

@@ -73,7 +73,7 @@ impl SourceStatus {
     }
 }
 
-/// Whether a server has answered, over all of its connections.
+/// Answer of a server, over all of its connections.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Answer {
     /// Not a server, or not connected yet.

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::link::{TerminalAccess, TerminalLender};
 
-/// Time after which a person who waits for a connection is told so: 30 s.
+/// Delay of the message to a person who waits for a connection: 30 s.
 const NOTICE_DELAY: Duration = Duration::from_secs(30);
 
 /// Lends the terminal to a link until its connection attempt ends, then restores the terminal

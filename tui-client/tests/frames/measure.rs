@@ -23,7 +23,7 @@ fn csv(events: Vec<Event>) -> String {
         interval: None,
         recorded_columns: Vec::new(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut written = Vec::new();
     runtime.block_on(async {
         let (sender, receiver) = tokio::sync::mpsc::channel(events.len().max(1));
