@@ -97,10 +97,11 @@ fn may_be_coloured() -> bool {
 fn run(options: &Options) -> anyhow::Result<()> {
     let inherited = if options.stdio { InheritedSockets::default() } else { inherited_sockets()? };
     let mut settings = options.settings();
-    if !options.stdio {
-        settings.clients_max = raise_open_files_limit(settings.clients_max);
-    }
+    let allowed = raise_open_files_limit(settings.clients_max as u64 + OTHER_FILES_MAX);
     check_descriptors().map_err(anyhow::Error::msg)?;
+    if !options.stdio {
+        settings.clients_max = clients_within(allowed, settings.clients_max);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -333,27 +334,23 @@ fn hangup() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Raises the limit of open files: each client needs a file descriptor, and many systems start low.
-/// Returns the number of clients that the limit permits, at most `clients_max`.
-fn raise_open_files_limit(clients_max: usize) -> usize {
-    let wanted = clients_max as u64 + OTHER_FILES_MAX;
+/// Raises the limit of open files to `wanted`, if the system permits: many systems start low. Returns the new limit, at
+/// most `wanted`.
+fn raise_open_files_limit(wanted: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    let Some(current) = limit.current.filter(|current| *current < wanted) else {
-        return clients_max;
-    };
+    let Some(current) = limit.current.filter(|current| *current < wanted) else { return wanted };
     let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
     let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
-    let allowed = if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current };
+    if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current }
+}
+
+/// Returns the number of clients that this limit of open files permits, at most `clients_max`: each needs a file
+/// descriptor.
+fn clients_within(allowed: u64, clients_max: usize) -> usize {
     let for_clients = allowed.saturating_sub(OTHER_FILES_MAX).max(allowed / 2).max(1);
-    let clients =
-        usize::try_from(for_clients).map_or(clients_max, |clients| clients.min(clients_max));
-    if allowed < wanted {
-        tracing::warn!(
-            wanted,
-            allowed,
-            clients,
-            "the limit of open files is too low for --max-clients"
-        );
+    let clients = usize::try_from(for_clients).unwrap_or(usize::MAX).min(clients_max);
+    if clients < clients_max {
+        tracing::warn!(allowed, clients, "the limit of open files is too low for --max-clients");
     }
     clients
 }

@@ -149,6 +149,8 @@ async fn run_output(
             interval: settings.args.interval,
             recorded_columns,
         };
+        // The warnings so far come before the rows.
+        STDERR.flush();
         write(job, events, stop).await
     }
 }

@@ -84,6 +84,8 @@ async fn each_plain_row_is_one_write() {
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_gets_headers_and_then_rows_with_time_and_number() {
     let stage = AgentStage::with_history(HOUR).await;
+    // The answer has the time, which goes on between samples.
+    sleep(Duration::from_millis(250)).await;
     let mut client = stage.request("loadline/1").await;
     let header = client.line().await;
     let Ok(Line::Note(Note::Header(read))) = Line::parse(&header) else { panic!("{header}") };
@@ -91,7 +93,7 @@ async fn a_subscriber_gets_headers_and_then_rows_with_time_and_number() {
     let run = read.run.unwrap();
     let expected = format!(
         "# loadline/1 run={run} host=web-1 interval=1000ms cores=4 agent={version} \
-         now=1763836800.000"
+         now=1763836800.250"
     );
     assert_eq!(header, expected);
     let columns = "# columns time:s seq cpu:% freq:MHz mem:% load1 load5 load15";
