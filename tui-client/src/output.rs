@@ -2,6 +2,7 @@
 
 mod columns;
 mod connect_error;
+mod connections;
 mod csv;
 mod json;
 mod output_queue;
@@ -15,13 +16,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use loadline_protocol::{Column, Note};
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep_until};
 
 use crate::column_union::ColumnUnion;
-use crate::event::{Event, Overdue, Rows, StreamInfo};
+use crate::event::{Event, Rows, StreamInfo};
 use crate::link::Events;
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
@@ -30,7 +31,7 @@ use columns::{OutputRow, OutputStream};
 pub(crate) use connect_error::connect_error;
 use output_queue::OutputQueue;
 pub use progress::ProgressLine;
-use source_status::{Answer, ConnectionStatus, Silence, SourceStatus};
+use source_status::{ConnectionStatus, SourceStatus};
 
 /// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -215,103 +216,6 @@ impl OutputWriter<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Updates the state of a source. Returns the message about the event, if there is one. Fails if
-    /// the last source ended with an error.
-    fn observe(&mut self, source: usize, event: &Event) -> anyhow::Result<Option<String>> {
-        let name = &self.job.sources[source];
-        let status = &mut self.sources[source];
-        match event {
-            Event::Connected => {
-                status.connection = ConnectionStatus::Up;
-                if status.answer == Answer::NotAwaited {
-                    status.answer = Answer::AwaitedSince(Instant::now());
-                }
-            }
-            Event::Stream(_) => status.answer = Answer::Settled,
-            Event::Disconnected { reason, retry_at: None, .. } => {
-                // Only the screen can let a person log in again.
-                return self.observe_end(source, reason.as_str(), true);
-            }
-            Event::Disconnected { reason, refused, .. } => {
-                return self.observe_outage(source, reason.as_str(), *refused);
-            }
-            Event::Ended { reason, failed } => {
-                return self.observe_end(source, reason.as_str(), *failed);
-            }
-            Event::Warning(text) => return Ok(Some(text.to_string())),
-            // The answer follows, or the end of the connection.
-            Event::Overdue(Overdue::Asked) => {}
-            Event::Overdue(overdue) if status.silence == Silence::None => {
-                status.silence = Silence::Reported;
-                return Ok(Some(format!("{name}: {}", overdue.text())));
-            }
-            Event::Rows(_) if std::mem::take(&mut status.silence) == Silence::Reported => {
-                return Ok(Some(format!("{name}: rows arrive again")));
-            }
-            Event::Faults { count, .. } => {
-                self.summary.faults = self.summary.faults.saturating_add(*count);
-            }
-            Event::Skipped { count } => {
-                self.summary.skipped = self.summary.skipped.saturating_add(*count);
-                if !std::mem::replace(&mut status.is_skip_reported, true) {
-                    let what = "rows are skipped because they arrive too fast or too late";
-                    return Ok(Some(format!("{name}: {what}")));
-                }
-            }
-            _ => {}
-        }
-        Ok(None)
-    }
-
-    /// Ends a source. Returns the message about a failure. Fails if no other source is left.
-    fn observe_end(
-        &mut self,
-        source: usize,
-        reason: &str,
-        failed: bool,
-    ) -> anyhow::Result<Option<String>> {
-        self.sources[source].connection = ConnectionStatus::Ended;
-        let what = format!("{}: {reason}", self.job.sources[source]);
-        if failed && self.has_ended() {
-            bail!(what);
-        }
-        Ok(failed.then_some(what))
-    }
-
-    /// Updates the state of a source without a connection. Returns the message about the outage,
-    /// once. Fails if the first connection to every source failed.
-    fn observe_outage(
-        &mut self,
-        source: usize,
-        reason: &str,
-        refused: bool,
-    ) -> anyhow::Result<Option<String>> {
-        let name = &self.job.sources[source];
-        let status = &mut self.sources[source];
-        let is_refusal = refused && status.rows == 0;
-        let what = match status.connection {
-            _ if is_refusal => format!("{name}: {reason}"),
-            ConnectionStatus::None => connect_error(name, reason),
-            ConnectionStatus::Up => format!("{name}: connection lost, reconnecting: {reason}"),
-            ConnectionStatus::Failed | ConnectionStatus::Lost | ConnectionStatus::Ended => {
-                return Ok(None);
-            }
-        };
-        let is_first = status.connection == ConnectionStatus::None || is_refusal;
-        let is_reported = is_refusal && std::mem::replace(&mut status.is_refusal_reported, true);
-        if !is_first {
-            status.silence = Silence::Reported;
-        }
-        status.connection =
-            if is_first { ConnectionStatus::Failed } else { ConnectionStatus::Lost };
-        if is_first
-            && self.sources.iter().all(|status| status.connection == ConnectionStatus::Failed)
-        {
-            bail!(what);
-        }
-        Ok((!is_reported).then_some(what))
     }
 
     /// Returns whether all requested rows are formatted, or all sources have ended.

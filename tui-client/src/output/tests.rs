@@ -7,6 +7,7 @@ use loadline_protocol::{DurationText, Header, SafeText, Schema, Seq, Stamp, Time
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::event::Overdue;
 use crate::event::Sample;
 
 fn stream(columns: &str, plain: bool) -> Event {
@@ -305,38 +306,6 @@ async fn a_name_is_no_formula_in_a_spreadsheet() {
         let (heading, line) = text.trim_end().split_once('\n').unwrap();
         assert_eq!(heading, "timestamp,received,source,seq,'+1+1,'+a,'-b,'@c,'＝d,e-f,'g");
         assert!(line.contains(&format!(",{expected},1,-5.")), "{line}");
-    }
-}
-
-/// Returns the CPU time of this thread in nanoseconds that an output of 40,000 values takes.
-fn cpu_time(format: OutputFormat, columns: usize) -> i64 {
-    let names: Vec<String> = (0..columns).map(|at| format!("c{at}")).collect();
-    let values: Vec<f64> = (0..columns).map(|at| (at % 10) as f64).collect();
-    let rows = (1..=40_000 / columns as u64).map(|seq| row(Some(seq), &values));
-    let rows: Vec<Event> = rows.collect();
-    let job = job(format, None, &["x"]);
-    let mut writer = OutputWriter::new(&job);
-    let now = || {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        time.tv_sec * 1_000_000_000 + time.tv_nsec
-    };
-    writer.write_event(0, &stream(&names.join(" "), false));
-    let begin = now();
-    for row in &rows {
-        writer.write_event(0, row);
-        writer.text.clear();
-    }
-    now() - begin
-}
-
-#[test]
-fn a_value_costs_the_same_in_wide_and_narrow_rows() {
-    for format in [OutputFormat::Csv, OutputFormat::Json, OutputFormat::Table] {
-        // The least of a few runs: caches and other work only add time.
-        let least = |columns| (0..3).map(|_| cpu_time(format, columns)).min().unwrap();
-        let ratio = least(4000) as f64 / least(250) as f64;
-        // A search for each value would make it 16.
-        assert!(ratio < 4.0, "{format:?}: {ratio:.1} times the time per value");
     }
 }
 

@@ -29,7 +29,7 @@ struct RunningProcess {
     has_own_group: bool,
 }
 
-/// Why there is a process before the drop.
+/// Reason for which a process is there until the drop.
 const HELD: &str = "only the drop takes the process";
 
 impl SshProcess {
