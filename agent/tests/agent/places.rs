@@ -137,7 +137,7 @@ fn an_agent_with_few_file_descriptors_serves_fewer_clients() {
     connect_in_time(&address, 2);
     assert!(!is_closed(&mut reader));
     let log = agent.kill();
-    assert!(log.contains("wanted=1724 allowed=64 clients=32"), "{log}");
+    assert!(log.contains("allowed=64 clients=32"), "{log}");
     assert!(!log.contains("cannot accept clients"), "{log}");
     drop(crowd);
 }

@@ -92,11 +92,6 @@ impl StreamReader {
         self
     }
 
-    /// Returns whether a row was delivered.
-    pub(super) fn has_rows(&self) -> bool {
-        self.output.resume.last_received.is_some()
-    }
-
     /// Begins another connection on which a request was sent.
     pub(super) fn reconnect(&mut self) {
         let resume = std::mem::take(&mut self.output.resume);
@@ -112,11 +107,6 @@ impl StreamReader {
     /// Returns the position from which to resume.
     pub(super) fn resume_state(&self) -> &ResumeState {
         &self.output.resume
-    }
-
-    /// Returns true until the parser knows whether the server answers requests.
-    pub(super) fn is_undecided(&self) -> bool {
-        matches!(self.phase, ReaderPhase::Undecided(_))
     }
 
     /// Parses bytes received at `now`. Returns the reason if the server is about to close, or does
@@ -192,11 +182,6 @@ impl StreamReader {
         }
         self.decide_import(false, now);
         self.output.report_losses();
-    }
-
-    /// Returns the reason to disconnect that the decided lines gave.
-    pub(super) fn take_disconnect(&mut self) -> Option<Disconnect> {
-        self.disconnect.take()
     }
 
     /// Ends the connection: decides on the pending lines, and reports the remaining faults.

@@ -4,8 +4,24 @@ use loadline_protocol::{Header, Time};
 
 use super::StreamReader;
 use super::phase::{PendingLine, ReaderPhase};
+use crate::link::disconnect::Disconnect;
 
 impl StreamReader {
+    /// Returns whether a row was delivered.
+    pub(in crate::link) fn has_rows(&self) -> bool {
+        self.output.resume.last_received.is_some()
+    }
+
+    /// Returns true until the parser knows whether the server answers requests.
+    pub(in crate::link) fn is_undecided(&self) -> bool {
+        matches!(self.phase, ReaderPhase::Undecided(_))
+    }
+
+    /// Returns the reason to disconnect that the decided lines gave.
+    pub(in crate::link) fn take_disconnect(&mut self) -> Option<Disconnect> {
+        self.disconnect.take()
+    }
+
     /// Returns whether a row was delivered that arrived at `received`.
     pub(in crate::link) fn has_delivered(&self, received: Time) -> bool {
         self.output.resume.last_received == Some(received)
