@@ -26,10 +26,7 @@ static READS: AtomicUsize = AtomicUsize::new(0);
 
 /// Opens a regular file. Anything else is refused unopened: opening a pipe waits for its other end, and
 /// opening a device may change the device.
-///
-/// # Errors
-/// The file is no regular file, or cannot be opened with these `options`.
-pub fn open_regular(path: &Path, options: &OpenOptions) -> io::Result<File> {
+fn open_regular(path: &Path, options: &OpenOptions) -> io::Result<File> {
     match fs::metadata(path) {
         Ok(metadata) => check_regular(&metadata)?,
         // Options may create the file.
@@ -54,7 +51,7 @@ fn check_regular(metadata: &fs::Metadata) -> io::Result<()> {
 /// 10 s.
 ///
 /// # Errors
-/// As [`open_regular`]; the file is larger (`FileTooLarge`), or does not answer (`TimedOut`).
+/// The file is no regular file, cannot be opened, is larger (`FileTooLarge`), or does not answer (`TimedOut`).
 pub fn read_file(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let path = path.to_owned();
     in_time(&READS, READ_TIMEOUT, move || {

@@ -33,7 +33,7 @@ mod version;
 
 pub use descriptors::check_descriptors;
 pub use ending::{end_after_signals, exit_on_panic};
-pub use files::{open_regular, read_file};
+pub use files::read_file;
 pub use generate::GenerateTarget;
 pub use keepalive::Keepalive;
 pub use local_agent::{AGENT_PORT, LocalAgent, LocalSearch, LocalStream, Rejection};
