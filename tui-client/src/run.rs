@@ -48,9 +48,9 @@ const FIRST_FRAME_TIMEOUT: Duration = Duration::from_millis(250);
 /// Time that the program may take to end after its terminal is gone: 300 ms.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Time from a signal to the end of a program that hangs: 1 s. The program then restores the terminal, which takes
+/// Time from a signal to the end of a program that hangs: 1.1 s. The program then restores the terminal, which takes
 /// up to 600 ms.
-const END_TIMEOUT: Duration = Duration::from_secs(1);
+const END_TIMEOUT: Duration = Duration::from_millis(1100);
 
 /// Time to wait for SIGCONT after SIGTSTP: 500 ms. Without a shell, the stop may never happen.
 const SUSPEND_TIMEOUT: Duration = Duration::from_millis(500);

@@ -179,10 +179,13 @@ impl Connection {
         self.load.take_if(|_| self.caught_up && (is_up_to_date || is_steady));
     }
 
-    /// Returns how long the lost connection lasted.
+    /// Returns for how long rows arrived over the lost connection.
     pub(super) fn disconnect(&mut self, outage: Outage) -> Duration {
         let lost = std::mem::replace(&mut self.status, LinkStatus::Disconnected(outage));
-        if let LinkStatus::Connected { since } = lost { self.now - since } else { Duration::ZERO }
+        match (lost, self.last_received) {
+            (LinkStatus::Connected { since }, Some(last)) => last - since,
+            _ => Duration::ZERO,
+        }
     }
 
     pub(super) fn begin_recording(&mut self) {

@@ -21,7 +21,7 @@ const STALE_MIN: Duration = Duration::from_secs(3);
 const LIVE_INTERVALS_MAX: u32 = 5;
 const LIVE_AGE_MARGIN: Duration = Duration::from_secs(2);
 
-/// Duration after which a connection without a header counts as a plain stream.
+/// Duration after which rows without a header count as a plain stream.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Stream and samples of a source: decides which rows are kept, and where gaps lie.
@@ -98,7 +98,7 @@ impl Ingest {
         self.samples.column_remark(self.stream.as_ref()?.schema.columns())
     }
 
-    /// Ends a connection that lasted for `duration`.
+    /// Ends a connection over which rows arrived for `duration`.
     pub(super) fn end_connection(&mut self, duration: Duration) {
         if duration > HEADER_TIMEOUT {
             self.rows_before_header = 0;
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_without_header_are_dropped_if_the_connection_was_too_short_for_one() {
+    fn rows_without_header_are_dropped_if_they_arrived_for_too_short_a_time() {
         let times_after = |duration, later| {
             let mut ingest = ingest(None, &[5000]);
             ingest.end_connection(duration);

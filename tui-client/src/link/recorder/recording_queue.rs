@@ -28,8 +28,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Timeout for opening a file: 5 s. Its file system may not answer.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Timeout for writing the rest when the program ends: 2 s.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout for writing the rest when the program ends: 900 ms. A signal ends the program soon after.
+const FINISH_TIMEOUT: Duration = Duration::from_millis(900);
 
 /// Maximum number of messages that wait for the display.
 const NOTICES_MAX: usize = 16;
