@@ -87,6 +87,8 @@ pub struct Link {
     options: LinkOptions,
     clock: Clock,
     reader: StreamReader,
+    /// Arrival of the last rows.
+    rows_at: Option<Instant>,
     interval_receiver: watch::Receiver<Option<Duration>>,
     /// Interval to request, on this connection and on later ones.
     pub interval_sender: watch::Sender<Option<Duration>>,
@@ -106,6 +108,7 @@ impl Link {
             options,
             clock,
             reader,
+            rows_at: None,
             interval_receiver,
             interval_sender,
             loans,
@@ -287,6 +290,7 @@ impl Link {
         let is_agent = header.is_some_and(|header| header.agent.is_some());
         watch.receive(now, wall, header.and_then(|header| header.interval));
         if self.reader.has_delivered(wall) {
+            self.rows_at = Some(now);
             watch.receive_rows(now);
         }
         let is_answer = self.reader.take_pong();
@@ -325,7 +329,9 @@ impl Link {
         self.options.interval = *self.interval_receiver.borrow_and_update();
         let now = self.clock.now();
         send(events, Event::RequestSent { at: now }).await;
-        let request = format!("{}\n", self.options.request(self.reader.resume_state(), now));
+        let silent = self.rows_at.map(|at| at.elapsed());
+        let request = self.options.request(self.reader.resume_state(), now, silent);
+        let request = format!("{request}\n");
         match timeout(REQUEST_TIMEOUT, write(stream, &request)).await? {
             // The read side returns the reason.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -34,11 +34,16 @@ pub struct TlsClientFiles {
 }
 
 impl LinkOptions {
-    /// Returns the request that resumes after `state`.
-    pub(super) fn request(&self, state: &ResumeState, now: Time) -> Request {
+    /// Returns the request that resumes after `state`, `silent` after the last row by the monotonic clock.
+    pub(super) fn request(
+        &self,
+        state: &ResumeState,
+        now: Time,
+        silent: Option<Duration>,
+    ) -> Request {
         Request {
             interval: self.interval,
-            history: Some(self.history_since(state, now)),
+            history: Some(self.history_since(state, now, silent)),
             columns: self.read_options.columns.as_ref().map(|columns| {
                 // Requests name columns without units: `cpu` for `cpu:%`.
                 let name = |column: &String| column.split(':').next().unwrap_or("").to_owned();
@@ -50,10 +55,11 @@ impl LinkOptions {
     }
 
     /// Returns the history to request in case the run has changed: at least the time since the last
-    /// row arrived.
-    fn history_since(&self, state: &ResumeState, now: Time) -> History {
+    /// row arrived. The wall clock may have been set, and the monotonic clock stands still in a suspension: the longer
+    /// time counts.
+    fn history_since(&self, state: &ResumeState, now: Time, silent: Option<Duration>) -> History {
         let Some(last_received) = state.last_received else { return self.history };
-        let silent = now - last_received + OUTAGE_MARGIN;
+        let silent = silent.unwrap_or_default().max(now - last_received) + OUTAGE_MARGIN;
         match self.history {
             History::All => History::All,
             History::Last(span) => History::Last(span.max(silent)),
@@ -73,7 +79,9 @@ mod tests {
             let options = LinkOptions { history, ..LinkOptions::default() };
             let last_received = last_received.map(second);
             let state = ResumeState { last_received, ..ResumeState::default() };
-            assert_eq!(options.request(&state, second(100)).to_string(), expected);
+            let request = |silent| options.request(&state, second(100), silent).to_string();
+            assert_eq!(request(None), expected);
+            assert_eq!(request(Some(Duration::from_secs(5))), expected);
         };
         let last = |seconds| History::Last(Duration::from_secs(seconds));
         check(History::None, None, "loadline/1 history=none");
@@ -81,5 +89,20 @@ mod tests {
         check(last(600), Some(70), "loadline/1 history=10m");
         check(last(10), Some(70), "loadline/1 history=31s");
         check(History::All, Some(70), "loadline/1 history=all");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_during_an_outage_costs_no_samples() {
+        let options = LinkOptions::default();
+        let last_received = Some(Time::from_millis(90_000));
+        let state = ResumeState { last_received, ..ResumeState::default() };
+        for (now_ms, silent, expected) in
+            [(60_000, 30, "31s"), (100_000, 30, "31s"), (150_000, 30, "1m 1s")]
+        {
+            let silent = Some(Duration::from_secs(silent));
+            let request = options.request(&state, Time::from_millis(now_ms), silent);
+            let expected = History::parse(expected).unwrap();
+            assert_eq!(request.history, Some(expected));
+        }
     }
 }
