@@ -46,8 +46,8 @@ const PORT_TIMEOUT: Duration = Duration::from_millis(200);
 /// to start the service.
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Read bytes of the reason for which an agent refuses a client.
-const REASON_BYTES_MAX: u64 = 512;
+/// Bytes of a first line that is a note: it may be the reason for which an agent refuses a client.
+const NOTE_BYTES_MAX: u64 = 512;
 
 /// Permissions of group and others to write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -219,7 +219,7 @@ fn check_user(user: User) -> Result<(), Rejection> {
     user.is_trusted().then_some(()).ok_or_else(untrusted)
 }
 
-/// Waits for the first byte, which must begin a row: an agent sends one at once. The returned stream yields it again.
+/// Waits for the first byte, which must begin a row or a note that is no refusal. The returned stream yields it again.
 async fn wait_for_line(
     mut stream: impl LocalStream + 'static,
 ) -> Result<Box<dyn LocalStream>, Rejection> {
@@ -227,24 +227,29 @@ async fn wait_for_line(
     if !matches!(stream.read(&mut first).await, Ok(1)) {
         return Err(Rejection::Unusable("closed the connection".to_owned()));
     }
+    let mut begin = first.to_vec();
     match first[0] {
-        b'0'..=b'9' | b'n' | b'-' => {
-            let (rows, requests) = split(stream);
-            Ok(Box::new(join(Cursor::new(first).chain(rows), requests)))
+        b'0'..=b'9' | b'n' | b'-' => {}
+        b'#' => {
+            begin.extend(read_line(&mut stream).await);
+            let note = String::from_utf8_lossy(&begin);
+            if let Ok(Note::Error(why)) = Note::parse(note.trim_start_matches('#')) {
+                return Err(Rejection::Unusable(format!("refuses the connection: {why}")));
+            }
         }
-        b'#' => Err(Rejection::Unusable(refusal(stream).await)),
-        _ => Err(Rejection::NoAgent),
+        _ => return Err(Rejection::NoAgent),
     }
+    let (rows, requests) = split(stream);
+    Ok(Box::new(join(Cursor::new(begin).chain(rows), requests)))
 }
 
-/// Returns what a server says that begins with a note: an agent that refuses the client.
-async fn refusal(stream: impl LocalStream) -> String {
-    let mut line = String::new();
-    let read = BufReader::new(stream.take(REASON_BYTES_MAX)).read_line(&mut line).await;
-    match read.ok().and_then(|_| Note::parse(line.trim()).ok()) {
-        Some(Note::Error(why)) => format!("refuses the connection: {why}"),
-        _ => "refuses the connection".to_owned(),
-    }
+/// Reads the rest of a line, at most [`NOTE_BYTES_MAX`].
+async fn read_line(stream: &mut (impl LocalStream + 'static)) -> Vec<u8> {
+    let mut line = Vec::new();
+    // After an error, the next read has it again.
+    let _ =
+        BufReader::with_capacity(1, stream.take(NOTE_BYTES_MAX)).read_until(b'\n', &mut line).await;
+    line
 }
 
 #[cfg(test)]

@@ -89,6 +89,8 @@ pub struct Link {
     reader: StreamReader,
     /// Arrival of the last rows.
     rows_at: Option<Instant>,
+    /// True if a server that has answered before has sent only rows on the last connection.
+    has_missed_answer: bool,
     interval_receiver: watch::Receiver<Option<Duration>>,
     /// Interval to request, on this connection and on later ones.
     pub interval_sender: watch::Sender<Option<Duration>>,
@@ -109,6 +111,7 @@ impl Link {
             clock,
             reader,
             rows_at: None,
+            has_missed_answer: false,
             interval_receiver,
             interval_sender,
             loans,
@@ -288,6 +291,7 @@ impl Link {
         let end = self.reader.feed(bytes, wall);
         let header = self.reader.header();
         let is_agent = header.is_some_and(|header| header.agent.is_some());
+        self.has_missed_answer &= header.is_none();
         watch.receive(now, wall, header.and_then(|header| header.interval));
         if self.reader.has_delivered(wall) {
             self.rows_at = Some(now);
@@ -299,9 +303,13 @@ impl Link {
 
     /// Decides about a stream without a header, after the answer timeout.
     fn decide(&mut self, answer_timeout: Duration) -> Option<Disconnect> {
-        // A plain server that has taken the place of the agent still sends rows.
         let half_time = self.clock.now() - answer_timeout / 2;
-        if self.reader.resume_state().answered && self.reader.is_silent_since(half_time) {
+        // The request or its answer may be lost in a proxy. A plain server that has taken the place of the agent still
+        // sends rows on the next connection.
+        if self.reader.resume_state().answered
+            && (self.reader.is_silent_since(half_time)
+                || !std::mem::replace(&mut self.has_missed_answer, true))
+        {
             return Some(no_answer(answer_timeout));
         }
         self.reader.decide_plain();
@@ -412,5 +420,50 @@ mod tests {
         assert_eq!(events.recv().await, Some(Event::Connected));
         // A connected link returns a loan at once.
         lender.lend(TerminalAccess::Lent { echo: false }).await;
+    }
+
+    /// Serves the connections in turn: the greeting of each, then a row of six numbers a second.
+    fn greetings(greetings: Vec<&'static str>) -> Connector {
+        let mut greetings = greetings.into_iter();
+        Connector::custom("web-1", move || {
+            let (ours, mut theirs) = tokio::io::duplex(4096);
+            let greeting = greetings.next();
+            tokio::spawn(async move {
+                let greeting = greeting?;
+                let row = if greeting.is_empty() { "1 2 3 4 5 6\n" } else { "" };
+                theirs.write_all(greeting.as_bytes()).await.ok()?;
+                // One row more tells the answered connection from the others. It then ends.
+                while !row.is_empty() {
+                    theirs.write_all(row.as_bytes()).await.ok()?;
+                    sleep(Duration::from_secs(1)).await;
+                }
+                Some(())
+            });
+            async { Ok(ours) }
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_whose_answer_is_lost_is_asked_again_before_it_counts_as_plain() {
+        const ANSWER: &str =
+            "# loadline/1 run=9f3a17c2 interval=1000ms\n# columns time:s seq a\n# live\n1 1 1\n";
+        for (second, is_plain) in [("", true), (ANSWER, false)] {
+            let connector = greetings(vec![ANSWER, "", second]);
+            let link = Link::new(connector, LinkOptions::default(), Clock::system());
+            let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+            tokio::spawn(link.run(sender));
+            let mut reasons = Vec::new();
+            let mut headers = Vec::new();
+            while headers.len() < 2 {
+                match events.recv().await.unwrap() {
+                    Event::Disconnected { reason, .. } => reasons.push(reason.to_string()),
+                    Event::Stream(stream) => headers.push(stream.header.is_some()),
+                    _ => {}
+                }
+            }
+            assert_eq!(headers, [true, !is_plain]);
+            assert_eq!(reasons.len(), 2, "{reasons:?}");
+            assert!(reasons[1].starts_with("no answer"), "{reasons:?}");
+        }
     }
 }

@@ -92,24 +92,45 @@ impl StateFiles {
 
     /// Returns what another program did to the files, if anything.
     pub(super) fn find_change(&mut self) -> io::Result<Option<String>> {
-        let (Some(folder), Content::Complete) = (&self.folder, self.content) else {
-            return Ok(None);
-        };
+        let Some(folder) = &self.folder else { return Ok(None) };
         self.activity.begin();
+        match self.content {
+            Content::Complete => {}
+            // Known to be changed: only the directory matters, which is about to be written.
+            Content::Damaged => return self.find_change_of_folder().map(|_| None),
+            Content::Unread | Content::Changed => return Ok(None),
+        }
         let path = folder.file(NEWER);
-        let mut change = match &self.newer_id {
+        let change = match &self.newer_id {
             Some(id) => id.change_at(&path)?,
             None => file_id(&path)?.map(|_| format!("{} was replaced", path.display())),
         };
-        if change.is_none() && self.checked.elapsed() >= CHECK_INTERVAL {
-            self.checked = Instant::now();
-            change = folder.change()?;
-        }
         if change.is_some() {
-            (self.folder, self.newer_file) = (None, None);
-            self.content = Content::Changed;
+            self.forget_folder();
+            return Ok(change);
         }
-        Ok(change)
+        if self.checked.elapsed() >= CHECK_INTERVAL {
+            self.find_change_of_folder()
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Returns what another program did to the directory, if anything. A directory that was changed or that must not
+    /// be used is opened and checked again before the next write.
+    fn find_change_of_folder(&mut self) -> io::Result<Option<String>> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        self.checked = Instant::now();
+        let change = folder.change();
+        if !matches!(change, Ok(None)) {
+            self.forget_folder();
+        }
+        change
+    }
+
+    fn forget_folder(&mut self) {
+        (self.folder, self.newer_file) = (None, None);
+        self.content = Content::Changed;
     }
 
     /// Puts the samples on disk in front of those of the ring, unless that is done. Logs and skips a file that cannot be

@@ -503,3 +503,29 @@ async fn files_that_are_changed_again_and_again_are_rewritten_at_the_end_at_the_
     agent.stop().await;
     assert_eq!(seconds(folder.path()), ["100", "101", "102"]);
 }
+
+#[tokio::test]
+async fn a_directory_that_others_can_write_to_is_not_used_during_a_rewrite_either() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("state");
+    let newer = folder.join(NEWER);
+    let mut agent = TestAgent::start(&folder, &["a"], 3600, 100).await;
+    wait_for_rows(&folder, 100, 100);
+    fs::remove_file(&newer).unwrap();
+    agent.push(101);
+    wait_for_rows(&folder, 100, 101);
+    // The second rewrite waits.
+    fs::write(&newer, "mine").unwrap();
+    agent.push(102);
+    thread::sleep(Duration::from_millis(300));
+    fs::rename(&folder, parent.path().join("old")).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+    agent.push(103);
+    thread::sleep(Duration::from_millis(1500));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
+    thread::sleep(Duration::from_millis(1500));
+    agent.stop().await;
+    assert_eq!(seconds(&folder), ["100", "101", "102", "103"]);
+}

@@ -16,6 +16,9 @@ use loadline_common::without_error_number;
 /// Pause between two attempts to write to a failing disk: 1 s.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Logged failures between two successes: a disk may fail in several ways, but must not fill the log.
+const FAILURES_MAX: usize = 8;
+
 /// Copies the rows of the ring to the files.
 pub(super) struct ArchiveWriter {
     files: StateFiles,
@@ -26,8 +29,8 @@ pub(super) struct ArchiveWriter {
     /// Lines to write, a reused buffer, and the size in bytes of the notes among them.
     lines: Vec<u8>,
     note_bytes: usize,
-    /// True from the log of a failure to the log of its recovery.
-    has_failed: bool,
+    /// Failures that were logged since the last success. The first one may be a change by another program.
+    failures: Vec<String>,
     /// Time at which the files were rewritten.
     rewritten: Option<Instant>,
 }
@@ -41,7 +44,7 @@ impl ArchiveWriter {
         info: Arc<AgentInfo>,
     ) -> ArchiveWriter {
         let waker = Waker::from(Arc::new(ThreadWaker(thread::current())));
-        let (lines, note_bytes, has_failed, rewritten) = (Vec::new(), 0, false, None);
+        let (lines, note_bytes, failures, rewritten) = (Vec::new(), 0, Vec::new(), None);
         let mut writer = ArchiveWriter {
             files,
             ring,
@@ -50,7 +53,7 @@ impl ArchiveWriter {
             waker,
             lines,
             note_bytes,
-            has_failed,
+            failures,
             rewritten,
         };
         writer.push_headers();
@@ -89,7 +92,7 @@ impl ArchiveWriter {
     fn try_write(&mut self) -> io::Result<ReadOutcome> {
         if let Some(change) = self.files.find_change()? {
             tracing::warn!("{change}: rewriting the samples");
-            self.has_failed = true;
+            self.failures.push(change);
         }
         self.load()?;
         if self.files.content() == Content::Damaged {
@@ -180,10 +183,11 @@ impl ArchiveWriter {
     }
 
     fn log_failure(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.has_failed, true) {
-            let error = without_error_number(&error.to_string());
+        let error = without_error_number(&error.to_string());
+        if self.failures.len() < FAILURES_MAX && !self.failures.contains(&error) {
             let path = self.files.given().display();
             tracing::error!(%error, %path, "cannot keep samples, retrying");
+            self.failures.push(error);
         }
     }
 
@@ -192,7 +196,7 @@ impl ArchiveWriter {
         if let lost @ 1.. = self.cursor.take_lost() {
             tracing::error!(lost, %path, "samples are lost: older than --history before the disk took them");
         }
-        if std::mem::take(&mut self.has_failed) {
+        if !std::mem::take(&mut self.failures).is_empty() {
             tracing::info!(%path, "keeping samples again");
         }
     }

@@ -271,6 +271,26 @@ fn with_a_directory_that_cannot_be_used_the_agent_serves_on_and_logs_once() {
     check_serves_on(folder.path(), "all users can write to");
 }
 
+#[test]
+fn a_directory_that_another_program_replaced_is_refused_with_a_reason() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("state");
+    let mut agent = start_with_state(&folder);
+    let (mut client, _) = subscribe(&agent.address(), "");
+    (0..3).for_each(|_| assert!(next_stamp(&mut client).1 > 0));
+    fs::rename(&folder, parent.path().join("old")).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let log = agent.log_until("all users can write to");
+    assert!(log.contains("rewriting the samples"), "{log}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "nothing is written there");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    agent.log_until("keeping samples again");
+    agent.signal(Signal::TERM);
+    agent.wait_exit();
+    assert_eq!(seqs_on_disk(&folder)[0], 1);
+}
+
 /// Returns the sequence numbers on disk. Checks that each row is whole.
 fn seqs_on_disk(folder: &Path) -> Vec<u64> {
     let text = fs::read_to_string(folder.join("newer.load")).unwrap();

@@ -115,14 +115,21 @@ async fn another_program_is_no_agent() {
 
 #[tokio::test]
 async fn an_agent_that_refuses_clients_is_not_used() {
-    for (note, reason) in [
-        (&b"# error \"too many clients\"\n"[..], "refuses the connection: too many clients"),
-        (b"# bye\n", "refuses the connection"),
-    ] {
-        let port = port(loopback(), note).await;
-        let expected = warning(&format!("{port} {reason}"));
-        assert_eq!(search(LocalAgent::Port(port)).await, expected);
-    }
+    let port = port(loopback(), b"# error \"too many clients\"\n").await;
+    let expected = warning(&format!("{port} refuses the connection: too many clients"));
+    assert_eq!(search(LocalAgent::Port(port)).await, expected);
+}
+
+#[tokio::test]
+async fn a_server_may_begin_with_a_note() {
+    let (_folder, path) = socket_path();
+    let listener = UnixListener::bind(&path).unwrap();
+    let note = b"# rows of a script\n";
+    tokio::spawn(async move { serve(listener.accept().await.unwrap().0, note).await });
+    let mut stream = LocalAgent::Socket(path).connect(SHORT).await.unwrap();
+    let mut received = vec![0; note.len()];
+    stream.read_exact(&mut received).await.unwrap();
+    assert_eq!(received, note);
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ impl Connection {
     pub(super) fn disconnect(&mut self, outage: Outage) -> Duration {
         let lost = std::mem::replace(&mut self.status, LinkStatus::Disconnected(outage));
         match (lost, self.last_received) {
-            (LinkStatus::Connected { since }, Some(last)) => last - since,
+            (LinkStatus::Connected { since }, Some(received)) => received - since,
             _ => Duration::ZERO,
         }
     }

@@ -284,16 +284,14 @@ fn lock(file: &File) -> io::Result<Option<io::Error>> {
 /// another number.
 ///
 /// # Errors
-/// The file has an incomplete last line, and is no recording.
+/// The file is no recording.
 fn cut_incomplete_line(file: &File) -> io::Result<u64> {
     let length = file.metadata()?.len();
+    if length > 0 && !is_recording(file, length)? {
+        return Err(io::Error::other("it is no recording; give --record another file"));
+    }
     let end = end_of_lines(file, length)?;
     if end < length {
-        if !is_recording(file, length)? {
-            let what =
-                "it is no recording, and its last line has no end; give --record another file";
-            return Err(io::Error::other(what));
-        }
         file.set_len(end)?;
     }
     Ok(length - end)

@@ -133,10 +133,12 @@ fn each_row_behind_a_cut_at_any_byte_is_one_that_was_recorded() {
 }
 
 #[test]
-fn the_file_of_another_program_is_not_cut() {
+fn the_file_of_another_program_is_neither_cut_nor_appended_to() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
-    for text in ["name;value\na;1\nb;2", "#!/bin/sh\nexit", "remember the milk"] {
+    for text in
+        ["name;value\na;1\nb;2", "#!/bin/sh\nexit", "remember the milk", "[Unit]\nWants=a\n"]
+    {
         fs::write(&path, text).unwrap();
         let error = RecordingFile::open(&path, None).unwrap_err().to_string();
         assert!(error.contains("no recording") && error.contains("; give"), "{error}");
