@@ -55,6 +55,9 @@ const END_TIMEOUT: Duration = Duration::from_millis(1100);
 /// Time to wait for SIGCONT after SIGTSTP: 500 ms. Without a shell, the stop may never happen.
 const SUSPEND_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Checks for the end of the program in the same time, before it is stopped again.
+const SUSPEND_CHECKS: u32 = 10;
+
 /// Returns a receiver that resolves when the terminal is gone, with or without SIGHUP. A thread
 /// polls the descriptor: the reader of keys would miss the hangup, or spin on it.
 fn watch_hangup() -> oneshot::Receiver<()> {
@@ -297,9 +300,12 @@ async fn suspend(
         if tcgetpgrp(io::stdout()).is_ok_and(|foreground| foreground == getpgrp()) {
             return screen.enter().map(ControlFlow::Continue);
         }
-        // The signals of a shell may arrive in any order: one that ends the program comes first.
-        if timeout(SUSPEND_TIMEOUT, &mut stop).await.is_ok() {
-            return Ok(ControlFlow::Break(None));
+        // The signals of a shell may arrive in any order, and in any thread: one that ends the program comes first. A
+        // timer expires while the program is stopped, so further ones follow.
+        for _ in 0..SUSPEND_CHECKS {
+            if timeout(SUSPEND_TIMEOUT / SUSPEND_CHECKS, &mut stop).await.is_ok() {
+                return Ok(ControlFlow::Break(None));
+            }
         }
     }
 }
