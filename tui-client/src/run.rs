@@ -2,6 +2,7 @@
 //! drawn only after a change, at most 30 times a second, and never before the terminal has taken the
 //! previous one.
 
+mod frame_schedule;
 mod screen;
 mod terminal_modes;
 mod terminal_size;
@@ -22,18 +23,16 @@ use rustix::process::{Signal, getpgrp, kill_current_process_group};
 use rustix::termios::tcgetpgrp;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 
 use crate::app::{App, Flow, Message};
 use crate::event::Event;
 use crate::link::{Events, TerminalLender};
+use frame_schedule::{FRAME_INTERVAL_MIN, FrameSchedule};
 pub use screen::TerminalScreen;
 use screen::restore_terminal;
 pub(crate) use terminal_modes::{has_terminal, lend_plain_terminal};
 use terminal_size::terminal_size;
-
-/// Shortest time between frames: 33 ms, at most 30 frames a second.
-const FRAME_INTERVAL_MIN: Duration = Duration::from_millis(33);
 
 /// Shortest time between frames for new rows alone, with several sources: 250 ms. Rows arrive all
 /// the time then; user input is still drawn at once.
@@ -41,9 +40,6 @@ const EVENTS_FRAME_INTERVAL_MIN: Duration = Duration::from_millis(250);
 
 /// Events of all sources handled between two checks for keys.
 const BATCH_MAX: usize = 256;
-
-/// Time that the first frame waits for the history: 250 ms.
-const FIRST_FRAME_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Time that the program may take to end after its terminal is gone: 300 ms.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
@@ -323,64 +319,6 @@ fn to_message(event: &TerminalEvent) -> io::Result<Option<Message>> {
         TerminalEvent::Resize(..) => Some(resize()?),
         TerminalEvent::FocusGained | TerminalEvent::FocusLost | TerminalEvent::Paste(_) => None,
     })
-}
-
-/// Schedule of frames.
-#[derive(Debug)]
-struct FrameSchedule {
-    /// Time to draw the changes since the last frame. `None` without changes.
-    draw_at: Option<Instant>,
-    last_drawn: Instant,
-    /// Time at which the screen changes without events.
-    next_tick: Instant,
-    /// Time until which the first frame waits for the history.
-    history_deadline: Option<Instant>,
-}
-
-impl FrameSchedule {
-    fn new() -> FrameSchedule {
-        let now = Instant::now();
-        let history_deadline = now + FIRST_FRAME_TIMEOUT;
-        FrameSchedule {
-            draw_at: Some(now),
-            last_drawn: now,
-            next_tick: history_deadline,
-            history_deadline: Some(history_deadline),
-        }
-    }
-
-    fn should_draw(&mut self, app: &App) -> bool {
-        let now = Instant::now();
-        if let Some(until) = self.history_deadline {
-            if app.sources.awaits_history(app.now) && now < until {
-                return false;
-            }
-            self.history_deadline = None;
-        }
-        self.draw_at.is_some_and(|due| now >= due)
-    }
-
-    /// Requests a frame at the latest `interval` after the last one.
-    fn request_frame(&mut self, interval: Duration) {
-        let due = self.last_drawn + interval;
-        self.draw_at = Some(self.draw_at.map_or(due, |before| before.min(due)));
-    }
-
-    fn mark_drawn(&mut self, app: &App) {
-        let now = Instant::now();
-        self.draw_at = None;
-        self.last_drawn = now;
-        self.next_tick = now + (app.changes_at(app.now) - app.now);
-    }
-
-    /// Returns the time of the next wake-up without events.
-    fn wake_at(&self) -> Instant {
-        match (self.history_deadline, self.draw_at) {
-            (Some(until), _) => until,
-            (None, Some(due)) => due.min(self.next_tick.max(self.last_drawn + FRAME_INTERVAL_MIN)),
-            (None, None) => self.next_tick,
-        }
-    }
 }
 
 /// Makes a panic in any thread or task end the program, after restoring the terminal.
