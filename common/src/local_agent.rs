@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use loadline_protocol::{Note, sanitize};
+use loadline_protocol::{Note, SafeText, sanitize};
 use thiserror::Error;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader, join, split,
@@ -122,15 +122,18 @@ impl LocalAgent {
         answer_timeout: Duration,
     ) -> Result<Box<dyn LocalStream>, Rejection> {
         match self {
-            LocalAgent::Socket(path) => answer_within(answer_timeout, open_socket(path)).await,
+            LocalAgent::Socket(path) => {
+                answer_within(answer_timeout, open_socket(path)).await?.accept()
+            }
             LocalAgent::Port(address) => {
                 let answer = answer_within(answer_timeout, open_port(*address));
-                let (connection, stream) = answer.await?;
+                let (connection, greeting) = answer.await?;
                 // Only a process that has accepted the connection can have answered.
                 let user = connection.peer_user().await;
                 let unknown = || Rejection::Unusable("belongs to an unknown user".to_owned());
                 check_user(user.ok_or_else(unknown)?)?;
-                Ok(stream)
+                // Only now: the words of another user explain nothing.
+                greeting.accept()
             }
         }
     }
@@ -169,7 +172,7 @@ async fn answer_within<T>(
     timeout(limit, answer).await.map_err(|_| silent()).flatten()
 }
 
-async fn open_socket(path: &Path) -> Result<Box<dyn LocalStream>, Rejection> {
+async fn open_socket(path: &Path) -> Result<Greeting, Rejection> {
     check_folder(path)?;
     let stream = connect_to_socket(path).await.map_err(socket_error)?;
     // The user who began to listen: root if systemd opened the socket.
@@ -177,7 +180,7 @@ async fn open_socket(path: &Path) -> Result<Box<dyn LocalStream>, Rejection> {
     wait_for_line(stream).await
 }
 
-async fn open_port(address: SocketAddr) -> Result<(Connection, Box<dyn LocalStream>), Rejection> {
+async fn open_port(address: SocketAddr) -> Result<(Connection, Greeting), Rejection> {
     let open = async {
         let stream = TcpStream::connect(address).await?;
         // Requests are sent without delay.
@@ -219,28 +222,43 @@ fn check_user(user: User) -> Result<(), Rejection> {
     user.is_trusted().then_some(()).ok_or_else(untrusted)
 }
 
-/// Waits for the first byte, which must begin a row or a note that is no refusal. The returned stream yields it again.
-async fn wait_for_line(
-    mut stream: impl LocalStream + 'static,
-) -> Result<Box<dyn LocalStream>, Rejection> {
+/// Beginning of a stream.
+struct Greeting {
+    /// Stream that yields its beginning again.
+    stream: Box<dyn LocalStream>,
+    /// Reason for which the agent refuses the connection.
+    refusal: Option<SafeText>,
+}
+
+impl Greeting {
+    fn accept(self) -> Result<Box<dyn LocalStream>, Rejection> {
+        let refuse = |why| Rejection::Unusable(format!("refuses the connection: {why}"));
+        self.refusal.map_or(Ok(self.stream), |why| Err(refuse(why)))
+    }
+}
+
+/// Waits for the first byte, which must begin a row or a note.
+async fn wait_for_line(mut stream: impl LocalStream + 'static) -> Result<Greeting, Rejection> {
     let mut first = [0];
     if !matches!(stream.read(&mut first).await, Ok(1)) {
         return Err(Rejection::Unusable("closed the connection".to_owned()));
     }
     let mut begin = first.to_vec();
+    let mut refusal = None;
     match first[0] {
         b'0'..=b'9' | b'n' | b'-' => {}
         b'#' => {
             begin.extend(read_line(&mut stream).await);
             let note = String::from_utf8_lossy(&begin);
             if let Ok(Note::Error(why)) = Note::parse(note.trim_start_matches('#')) {
-                return Err(Rejection::Unusable(format!("refuses the connection: {why}")));
+                refusal = Some(why);
             }
         }
         _ => return Err(Rejection::NoAgent),
     }
     let (rows, requests) = split(stream);
-    Ok(Box::new(join(Cursor::new(begin).chain(rows), requests)))
+    let stream = Box::new(join(Cursor::new(begin).chain(rows), requests));
+    Ok(Greeting { stream, refusal })
 }
 
 /// Reads the rest of a line, at most [`NOTE_BYTES_MAX`].
