@@ -422,22 +422,18 @@ mod tests {
         lender.lend(TerminalAccess::Lent { echo: false }).await;
     }
 
-    /// Serves the connections in turn: the greeting of each, then a row of six numbers a second.
-    fn greetings(greetings: Vec<&'static str>) -> Connector {
-        let mut greetings = greetings.into_iter();
+    /// Serves a connection for each answer: sends the answer and ends, or, if it is empty, sends a plain row a second.
+    fn answering(answers: Vec<&'static str>) -> Connector {
+        let mut answers = answers.into_iter();
         Connector::custom("web-1", move || {
             let (ours, mut theirs) = tokio::io::duplex(4096);
-            let greeting = greetings.next();
+            let answer = answers.next().unwrap();
             tokio::spawn(async move {
-                let greeting = greeting?;
-                let row = if greeting.is_empty() { "1 2 3 4 5 6\n" } else { "" };
-                theirs.write_all(greeting.as_bytes()).await.ok()?;
-                // One row more tells the answered connection from the others. It then ends.
-                while !row.is_empty() {
-                    theirs.write_all(row.as_bytes()).await.ok()?;
+                theirs.write_all(answer.as_bytes()).await.unwrap();
+                // An error means that the client has left.
+                while answer.is_empty() && theirs.write_all(b"1 2 3 4 5 6\n").await.is_ok() {
                     sleep(Duration::from_secs(1)).await;
                 }
-                Some(())
             });
             async { Ok(ours) }
         })
@@ -447,13 +443,12 @@ mod tests {
     async fn an_agent_whose_answer_is_lost_is_asked_again_before_it_counts_as_plain() {
         const ANSWER: &str =
             "# loadline/1 run=9f3a17c2 interval=1000ms\n# columns time:s seq a\n# live\n1 1 1\n";
-        for (second, is_plain) in [("", true), (ANSWER, false)] {
-            let connector = greetings(vec![ANSWER, "", second]);
+        for (last, is_plain) in [("", true), (ANSWER, false)] {
+            let connector = answering(vec![ANSWER, "", last]);
             let link = Link::new(connector, LinkOptions::default(), Clock::system());
             let (sender, mut events) = mpsc::channel(EVENTS_MAX);
             tokio::spawn(link.run(sender));
-            let mut reasons = Vec::new();
-            let mut headers = Vec::new();
+            let (mut reasons, mut headers) = (Vec::new(), Vec::new());
             while headers.len() < 2 {
                 match events.recv().await.unwrap() {
                     Event::Disconnected { reason, .. } => reasons.push(reason.to_string()),
