@@ -42,7 +42,7 @@ pub fn decoder(bytes: &[u8]) {
                 }
             }
             Ok(Line::Row(row)) => check_row(&schema, row),
-            Ok(Line::Blank) | Err(_) => {}
+            Ok(Line::Past(_) | Line::Blank) | Err(_) => {}
         }
     }
 }

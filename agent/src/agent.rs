@@ -123,8 +123,9 @@ impl Agent {
             .expect("a source has columns with unique names");
         let interval = Duration::from_millis(settings.interval.as_millis().max(1) as u64);
         let ring = Ring::new(&schema, interval, settings.history);
+        let top = source.top();
         let mut sampler = Sampler::start(source, clock, new_ticker, ring).await;
-        let info = Arc::new(AgentInfo { facts, schema, interval });
+        let info = Arc::new(AgentInfo { facts, schema, interval, top });
         let ring = sampler.ring.handle.clone();
         let archive = match archive {
             // Loading takes longer than an interval if the history is long.

@@ -16,17 +16,20 @@ pub(crate) struct AgentInfo {
     /// All columns, after timestamp and sequence number.
     pub(crate) schema: Schema,
     pub(crate) interval: Duration,
+    /// Highest number of processes by CPU, and by memory, in a look; 0 without looks.
+    pub(crate) top: u16,
 }
 
 impl AgentInfo {
-    /// Returns the header of a stream with every `every`th sample of `run`. `now` is the time of the
-    /// answer to a request.
+    /// Returns the header of a stream with every `every`th sample of `run`. The answer to a request has
+    /// the time `now`, and that of the oldest sample.
     pub(crate) fn header(
         &self,
         run: RunId,
         interval: Duration,
         every: u64,
         now: Option<Time>,
+        oldest: Option<Time>,
     ) -> Note {
         let interval_ms = interval.as_millis() as u64;
         Note::Header(Header {
@@ -41,6 +44,8 @@ impl AgentInfo {
             memory_limit: self.facts.memory_limit,
             agent: Some(SafeText::new(env!("CARGO_PKG_VERSION"))),
             now,
+            top: Some(self.top).filter(|top| *top > 0),
+            oldest,
         })
     }
 

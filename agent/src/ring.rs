@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use loadline_protocol::{Note, PLAIN_COLUMNS, RunId, Schema, Seq, Stamp, Time};
+use loadline_protocol::{Look, Note, PLAIN_COLUMNS, RunId, Schema, Seq, Stamp, Time};
 
 pub(crate) use cursor::{Cursor, ReadOutcome, Selection};
 pub(crate) use position::Position;
@@ -46,6 +46,8 @@ pub(crate) struct Ring {
     schema: Schema,
     /// Buffer for the row that is being encoded, reused.
     row: String,
+    /// Notes of the looks since the newest sample, in front of the next one. Reused.
+    looks: String,
     /// Buffer for the wakers that are being called, reused.
     wakers: Vec<Waker>,
 }
@@ -92,7 +94,14 @@ impl Ring {
         let schema = schema.clone().with_stamp(Stamp::TimeSeq);
         let state = RingState { samples: Samples::new(history), ..RingState::default() };
         let handle = RingHandle(Arc::new(Mutex::new(state)));
-        Ring { handle, interval, schema, row: String::new(), wakers: Vec::new() }
+        Ring {
+            handle,
+            interval,
+            schema,
+            row: String::new(),
+            looks: String::new(),
+            wakers: Vec::new(),
+        }
     }
 
     /// Adds a sample of an earlier agent process to a ring that [`RingHandle::prepend`] takes. Drops
@@ -120,7 +129,13 @@ impl Ring {
         };
         let time = time.max(newest_time.shifted_ms(1));
         let plain = self.encode(time, seq, values);
-        self.update(|state, row| state.samples.push(time, row, plain));
+        self.update(|state, looks, row| state.samples.push(time, looks, row, plain));
+    }
+
+    /// Adds a look, which belongs to the next sample.
+    pub(crate) fn add_look(&mut self, look: &Look) {
+        // Writing to memory cannot fail.
+        let _ = write!(self.looks, "{look}");
     }
 
     /// Adds a sample that may begin a run or leave out sequence numbers.
@@ -132,10 +147,10 @@ impl Ring {
         values: &[f64],
     ) {
         let plain = self.encode(time, id.seq, values);
-        self.update(|RingState { samples, .. }, row| {
+        self.update(|RingState { samples, .. }, looks, row| {
             forget(samples);
             samples.begin_segment(id);
-            samples.push(time, row, plain);
+            samples.push(time, looks, row, plain);
         });
     }
 
@@ -168,10 +183,11 @@ impl Ring {
         before + 1..after
     }
 
-    /// Changes the state, with the encoded row, and wakes the waiting readers.
-    fn update(&mut self, change: impl FnOnce(&mut RingState, &str)) {
+    /// Changes the state, with the encoded looks and row, and wakes the waiting readers.
+    fn update(&mut self, change: impl FnOnce(&mut RingState, &str, &str)) {
         let mut state = self.handle.lock();
-        change(&mut state, &self.row);
+        change(&mut state, &self.looks, &self.row);
+        self.looks.clear();
         state.waiters.take_wakers(&mut self.wakers);
         drop(state);
         self.wakers.drain(..).for_each(Waker::wake);
@@ -180,7 +196,7 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        self.update(|state, _| state.closed = true);
+        self.update(|state, _, _| state.closed = true);
     }
 }
 
@@ -304,7 +320,7 @@ mod tests {
         let mut cursor = ring.handle.cursor();
         let resume = resume.map(|seq| Resume { run: cursor.run(), seq: Seq(seq) });
         cursor.seek(history, resume, every);
-        let selection = Selection { columns: Columns::All, every };
+        let selection = Selection { columns: Columns::All, every, top: 0 };
         let case = format!("{history} {resume:?} {every}");
         assert_eq!(read_all(&mut cursor, &selection).join(" "), expected, "{case}");
     }
@@ -406,7 +422,7 @@ mod tests {
         let resume = resume.map(|(run, seq)| Resume { run: RunId(run), seq: Seq(seq) });
         cursor.seek(history, resume, every);
         let case = format!("{history} {resume:?} {every}");
-        let selection = Selection { columns: Columns::All, every };
+        let selection = Selection { columns: Columns::All, every, top: 0 };
         assert_eq!(read_all(&mut cursor, &selection).join(" "), expected, "{case}");
     }
 
@@ -580,7 +596,7 @@ mod tests {
         ring.begin(Time::from_millis(1500), &values);
         let mut out = Vec::new();
         let mut cursor = ring.handle.cursor();
-        let selection = Selection { columns, every: 1 };
+        let selection = Selection { columns, every: 1, top: 0 };
         assert_eq!(cursor.read(&selection, &mut out, Waker::noop()), ReadOutcome::Live);
         assert_eq!(cursor.read(&selection, &mut out, Waker::noop()), ReadOutcome::LastRows);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
@@ -629,10 +645,10 @@ mod tests {
         let ms = |number: usize| Time::from_millis(1000 + number as i64);
         let count = |samples: &Samples| samples.entries.len();
         let before = count(samples);
-        (1..=SAMPLES_MAX - before).for_each(|n| samples.push(ms(n), "", 0..0));
+        (1..=SAMPLES_MAX - before).for_each(|n| samples.push(ms(n), "", "", 0..0));
         assert_eq!(count(samples), SAMPLES_MAX);
         let oldest = samples.tail;
-        samples.push(ms(SAMPLES_MAX), "", 0..0);
+        samples.push(ms(SAMPLES_MAX), "", "", 0..0);
         assert_eq!((count(samples), samples.tail), (SAMPLES_MAX, oldest.next()));
     }
 
@@ -645,7 +661,7 @@ mod tests {
             let value = 10_f64.powi(number as i32 % 13);
             ring.push(second(number), &[value, 0.5]);
             cursor.seek(History::All, None, 1);
-            let chosen = Selection { columns: Columns::Chosen([1, 0].into()), every: 1 };
+            let chosen = Selection { columns: Columns::Chosen([1, 0].into()), every: 1, top: 0 };
             for selection in [&ALL, &chosen] {
                 cursor.seek(History::All, None, 1);
                 let mut out = Vec::new();

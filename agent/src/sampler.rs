@@ -83,6 +83,10 @@ impl Sampler {
         } else {
             self.ring.push(time, &self.values);
         }
+        // After the row, which does not wait for it.
+        if let Some(look) = self.source.look(time) {
+            self.ring.add_look(&look);
+        }
     }
 
     /// Reads the clock, and a value for each column: rounded to the decimals of its unit, NaN if

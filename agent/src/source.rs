@@ -24,7 +24,7 @@ mod temperature;
 
 use std::time::Duration;
 
-use loadline_protocol::{Column, CpuLimit, LINE_MAX, PLAIN_COLUMNS, SafeText};
+use loadline_protocol::{Column, CpuLimit, LINE_MAX, Look, PLAIN_COLUMNS, SafeText, Time};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 use tokio::time::Instant;
 
@@ -56,6 +56,17 @@ pub trait MetricSource: Send {
     /// Values are valid if [`min_interval`](MetricSource::min_interval) has passed since the last
     /// call.
     fn sample(&mut self, values: &mut Vec<f64>);
+
+    /// Returns the highest number of processes by CPU, and by memory, in a look; 0 without looks.
+    /// Constant for the lifetime of the source.
+    fn top(&self) -> u16 {
+        0
+    }
+
+    /// Looks at the processes if a look is due. `time` is that of the sample before.
+    fn look(&mut self, _time: Time) -> Option<Look> {
+        None
+    }
 
     /// Returns the shortest time between two samples, and between creation and the first sample.
     fn min_interval(&self) -> Duration {
@@ -139,13 +150,31 @@ pub struct ScriptedSource<F> {
     columns: Vec<Column>,
     samples_taken: u64,
     values: F,
+    top: u16,
+    looks: Option<LookScript>,
 }
+
+/// Returns the look after a sample, if there is one, from its number and its time.
+type LookScript = Box<dyn FnMut(u64, Time) -> Option<Look> + Send>;
 
 impl<F: FnMut(u64, &mut Vec<f64>) + Send> ScriptedSource<F> {
     /// Returns a source of `columns`. The closure gets the number of the sample, from 1, and
     /// appends the values.
     pub fn new(columns: Vec<Column>, values: F) -> ScriptedSource<F> {
-        ScriptedSource { columns, samples_taken: 0, values }
+        ScriptedSource { columns, samples_taken: 0, values, top: 0, looks: None }
+    }
+
+    /// Adds looks of at most `top` processes by CPU, and by memory. The closure gets the number and
+    /// the time of the sample before.
+    #[must_use]
+    pub fn with_looks(
+        mut self,
+        top: u16,
+        looks: impl FnMut(u64, Time) -> Option<Look> + Send + 'static,
+    ) -> ScriptedSource<F> {
+        self.top = top;
+        self.looks = Some(Box::new(looks));
+        self
     }
 
     /// Returns a source of the six columns of the plain stream.
@@ -163,6 +192,14 @@ impl<F: FnMut(u64, &mut Vec<f64>) + Send> MetricSource for ScriptedSource<F> {
     fn sample(&mut self, values: &mut Vec<f64>) {
         self.samples_taken += 1;
         (self.values)(self.samples_taken, values);
+    }
+
+    fn top(&self) -> u16 {
+        self.top
+    }
+
+    fn look(&mut self, time: Time) -> Option<Look> {
+        self.looks.as_mut()?(self.samples_taken, time)
     }
 }
 

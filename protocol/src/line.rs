@@ -2,6 +2,9 @@
 
 use crate::{LineError, Note, Schema, Seq, Time};
 
+/// Word in front of a line of the past.
+const PAST: &str = "past";
+
 /// Parsed row: the values in the order of a [`Schema`], and the stamp if there is one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Row {
@@ -22,6 +25,10 @@ pub enum Line<'a> {
     Note(Note),
     /// Text of a row, for [`Schema::parse_row`].
     Row(&'a str),
+    /// `# past …`: a line of a second stream, with samples from before those of this one. It has a
+    /// header, columns, rows and notes of its own, and ends with `# past live`. Only for a client that
+    /// asked for it by [`Request::before`](crate::Request::before); else a comment.
+    Past(&'a str),
 }
 
 impl Line<'_> {
@@ -34,7 +41,10 @@ impl Line<'_> {
         if text.is_empty() {
             Ok(Line::Blank)
         } else if let Some(note) = text.strip_prefix('#') {
-            Note::parse(note).map(Line::Note)
+            match note.trim().split_once(char::is_whitespace) {
+                Some((PAST, line)) => Ok(Line::Past(line)),
+                _ => Note::parse(note).map(Line::Note),
+            }
         } else {
             Ok(Line::Row(text))
         }
@@ -60,6 +70,8 @@ mod tests {
         assert_eq!(Line::parse(""), Ok(Line::Blank));
         assert_eq!(Line::parse(" \t "), Ok(Line::Blank));
         assert_eq!(Line::parse("  # live"), Ok(Line::Note(Note::Live)));
+        assert_eq!(Line::parse("# past 1 2 3"), Ok(Line::Past("1 2 3")));
+        assert_eq!(Line::parse("# past # live"), Ok(Line::Past("# live")));
         assert_eq!(Line::parse(" 1 2 3 "), Ok(Line::Row("1 2 3")));
         assert_eq!(Line::parse("hello"), Ok(Line::Row("hello")));
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::logfmt::{fields, take_value, write_field, write_quoted};
-use crate::{Health, LineError, SafeText, Schema, Time};
+use crate::{Health, LineError, Process, SafeText, Schema, Time, Top};
 
 /// Prefix of a header and of a request, in front of the version.
 pub(crate) const NAME: &str = "loadline/";
@@ -34,6 +34,10 @@ pub enum Note {
     Pong,
     /// `# agent …`: health of the agent process.
     Health(Health),
+    /// `# top …`: the begin of a [`Look`](crate::Look).
+    Top(Top),
+    /// `# proc …`: a process of the look that has begun.
+    Process(Process),
     /// Any other note, without the `#`.
     Other(SafeText),
 }
@@ -64,6 +68,12 @@ pub struct Header {
     /// Time by the agent's clock at which the header was written. Only in the answer to a request:
     /// the client then knows how far the clocks differ.
     pub now: Option<Time>,
+    /// Highest number of processes by CPU, and by memory, that the agent lists in a look. `None` if it
+    /// lists none.
+    pub top: Option<u16>,
+    /// Time of the oldest sample that the agent has. Only in the answer to a request, and only by an
+    /// agent that answers [`Request::before`](crate::Request::before).
+    pub oldest: Option<Time>,
 }
 
 /// Random run identifier of eight hex digits, new at each start and when the clock steps back.
@@ -188,6 +198,8 @@ impl Note {
                 Ok(Note::Bye(reason.and_then(|(_, text)| Some(SafeText::new(&text?)))))
             }
             "pong" if is_event() => Ok(Note::Pong),
+            "top" if is_event() => Top::parse(rest).map(Note::Top),
+            "proc" if is_event() => Process::parse(rest).map(Note::Process),
             "agent" if is_event() => Ok(Note::Health(Health::parse(rest))),
             "skipped" if is_event() => parse_skipped(rest),
             "error" if rest.trim_start().starts_with('"') => {
@@ -229,6 +241,8 @@ impl Header {
                 "memory_limit" => header.memory_limit = Some(read("memory_limit", value)?),
                 "agent" => header.agent = value.map(SafeText::new),
                 "now" => header.now = Some(read("now", value)?),
+                "top" => header.top = Some(read("top", value)?),
+                "oldest" => header.oldest = Some(read("oldest", value)?),
                 _ => {}
             }
         }
@@ -266,6 +280,8 @@ impl fmt::Display for Note {
             }
             Note::Pong => f.write_str("pong"),
             Note::Health(health) => health.fmt(f),
+            Note::Top(top) => top.fmt(f),
+            Note::Process(process) => process.fmt(f),
             Note::Other(text) => text.fmt(f),
         }
     }
@@ -284,7 +300,9 @@ impl fmt::Display for Header {
         write_field(f, "cpu_limit", self.cpu_limit)?;
         write_field(f, "memory_limit", self.memory_limit)?;
         write_field(f, "agent", self.agent.as_ref())?;
-        write_field(f, "now", self.now)
+        write_field(f, "now", self.now)?;
+        write_field(f, "top", self.top)?;
+        write_field(f, "oldest", self.oldest)
     }
 }
 
@@ -378,9 +396,10 @@ mod tests {
         let numbers = (any::<u32>(), of(any::<u32>()), of(any::<u32>()), of(any::<u64>()));
         let texts = (of(any_text()), of(any_text()), of(any_text()));
         let limits = (of(any::<u32>().prop_map(CpuLimit)), of(any::<u64>()));
-        let now = of(any::<i64>().prop_map(Time::from_millis));
-        let all = (numbers, texts, of(interval), limits, now);
-        all.prop_map(|(numbers, texts, interval, limits, now)| Header {
+        let time = || of(any::<i64>().prop_map(Time::from_millis));
+        let answer = (time(), of(any::<u16>()), time());
+        let all = (numbers, texts, of(interval), limits, answer);
+        all.prop_map(|(numbers, texts, interval, limits, answer)| Header {
             version: numbers.0,
             run: numbers.1.map(RunId),
             host: texts.0,
@@ -391,7 +410,9 @@ mod tests {
             cpu_limit: limits.0,
             memory_limit: limits.1,
             agent: texts.2,
-            now,
+            now: answer.0,
+            top: answer.1,
+            oldest: answer.2,
         })
     }
 

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::logfmt::{fields, write_field};
 use crate::note::NAME;
 use crate::text::sanitize;
-use crate::{DurationText, RunId, Seq, VERSION, parse_duration};
+use crate::{DurationText, RunId, Seq, Time, VERSION, parse_duration};
 
 /// Request of a client. Fields that are left out are `None`; the agent then uses its defaults.
 ///
@@ -25,12 +25,18 @@ pub struct Request {
     pub version: u32,
     /// Time between rows.
     pub interval: Option<Duration>,
-    /// Start of the stream.
+    /// Start of the stream, or with `before` of the earlier samples.
     pub history: Option<History>,
     /// Names of the columns, in the order of the answer.
     pub columns: Option<Vec<String>>,
     /// Last row that the client has; the stream continues after it.
     pub resume: Option<Resume>,
+    /// Highest number of processes by CPU, and by memory, in each look. Without it, no looks are sent.
+    pub top: Option<u16>,
+    /// End of the earlier samples that the client asks for: `history` begins them, this time is after
+    /// the last of them. They are sent as [`Line::Past`](crate::Line::Past), and the rows of the stream
+    /// go on meanwhile.
+    pub before: Option<Time>,
 }
 
 /// Start of a stream.
@@ -104,8 +110,15 @@ impl RequestError {
 
 impl Default for Request {
     fn default() -> Request {
-        let version = VERSION;
-        Request { version, interval: None, history: None, columns: None, resume: None }
+        Request {
+            version: VERSION,
+            interval: None,
+            history: None,
+            columns: None,
+            resume: None,
+            top: None,
+            before: None,
+        }
     }
 }
 
@@ -137,6 +150,8 @@ impl Request {
                 "history" => request.history = Some(History::parse(&value).map_err(wrong)?),
                 "columns" => request.columns = Some(parse_columns(&value).map_err(wrong)?),
                 "resume" => request.resume = Some(parse_resume(&value).map_err(wrong)?),
+                "top" => request.top = Some(parse_top(&value).map_err(wrong)?),
+                "before" => request.before = Some(parse_before(&value).map_err(wrong)?),
                 _ => {}
             }
         }
@@ -159,6 +174,14 @@ fn parse_columns(value: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
+fn parse_top(value: &str) -> Result<u16, String> {
+    value.parse().map_err(|_| format!("must be a whole number from 0 to {}", u16::MAX))
+}
+
+fn parse_before(value: &str) -> Result<Time, String> {
+    value.parse().map_err(|_| "invalid time; write seconds since 1970".into())
+}
+
 fn parse_resume(value: &str) -> Result<Resume, String> {
     let resume = value
         .split_once(':')
@@ -173,7 +196,9 @@ impl fmt::Display for Request {
         write_field(f, "interval", self.interval.map(DurationText))?;
         write_field(f, "history", self.history)?;
         write_field(f, "columns", self.columns.as_ref().map(|names| names.join(",")))?;
-        write_field(f, "resume", self.resume)
+        write_field(f, "resume", self.resume)?;
+        write_field(f, "top", self.top)?;
+        write_field(f, "before", self.before)
     }
 }
 
@@ -207,6 +232,8 @@ mod tests {
             ),
             ("loadline/1 interval=0s", "interval=0s: must be greater than 0"),
             ("loadline/1 columns=", "columns=: empty name; separate names by commas"),
+            ("loadline/1 top=-1", "top=-1: must be a whole number from 0 to 65535"),
+            ("loadline/1 before=now", "before=now: invalid time; write seconds since 1970"),
             ("loadline/1 resume=9f3a17c2", "resume=9f3a17c2: invalid position; write RUN:SEQ"),
             (
                 "loadline/1 resume=\x1b[2J:1",
@@ -231,13 +258,17 @@ mod tests {
         let columns = prop::collection::vec(name, 1..5);
         let resume = (any::<u32>(), any::<u64>())
             .prop_map(|(run, seq)| Resume { run: RunId(run), seq: Seq(seq) });
-        (1..u32::MAX, of(duration()), of(history), of(columns), of(resume)).prop_map(
-            |(version, interval, history, columns, resume)| Request {
+        let before = any::<i64>().prop_map(Time::from_millis);
+        let earlier = (of(any::<u16>()), of(before));
+        (1..u32::MAX, of(duration()), of(history), of(columns), of(resume), earlier).prop_map(
+            |(version, interval, history, columns, resume, (top, before))| Request {
                 version,
                 interval,
                 history,
                 columns,
                 resume,
+                top,
+                before,
             },
         )
     }

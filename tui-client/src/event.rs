@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{Header, Health, Note, SafeText, Schema, Seq, Time};
+use loadline_protocol::{Header, Health, Look, Note, SafeText, Schema, Seq, Time};
 
 use crate::import::Recognized;
 
@@ -60,6 +60,8 @@ pub enum Event {
     Stream(Arc<StreamInfo>),
     /// Samples, in order.
     Rows(Rows),
+    /// Look at the processes, before the row that follows.
+    Look(Arc<Look>),
     /// End of the history.
     Live,
     /// Rows that are lost to this client.

@@ -9,6 +9,7 @@
 
 mod chunk;
 mod kinds;
+mod looks;
 mod merge;
 mod pyramid;
 mod slots;
@@ -21,6 +22,7 @@ use loadline_protocol::{Seq, Time};
 
 use chunk::{Chunk, STAMP_NUMBERS};
 pub(crate) use kinds::{Magnitude, ValueKind};
+pub use looks::Looks;
 pub use slots::{Slot, SlotPoint, Slots, Window};
 
 /// Maximum number of values in a store, times and sequence numbers included, regardless of

@@ -12,7 +12,7 @@ use std::time::Duration;
 use loadline_protocol::{Column, Header, SafeText, Time, duration_ms};
 
 use crate::event::{Event, RecordingState, Sample, StreamInfo};
-use crate::store::{ALL_VALUES_MAX, Store};
+use crate::store::{ALL_VALUES_MAX, Looks, Store};
 use crate::units::MachineCapacity;
 use connection::{Connection, Limits};
 pub use connection::{Outage, State};
@@ -34,6 +34,8 @@ pub struct Watched {
     pub(crate) connection: Connection,
     /// Stream and samples.
     pub ingest: Ingest,
+    /// Looks at the processes.
+    pub looks: Looks,
     transit: Transit,
 }
 
@@ -47,6 +49,7 @@ impl Watched {
             recording: None,
             connection: Connection::default(),
             ingest: Ingest::new(Store::new(0, retention)),
+            looks: Looks::new(retention),
             transit: Transit::default(),
         }
     }
@@ -101,6 +104,7 @@ impl Watched {
             }
             Event::Overdue(overdue) => self.connection.remark(overdue),
             Event::Received { bytes } => self.connection.receive_bytes(bytes),
+            Event::Look(look) => self.looks.push(look),
             Event::Health(health) => self.connection.health = Some(health),
             Event::Stream(stream) => self.begin_stream(stream),
             Event::Rows(rows) => {

@@ -116,7 +116,7 @@ impl LineLoader<'_> {
             Line::Row(row) => self.load_row(row)?,
             Line::Note(Note::Header(header)) => self.run = header.run.zip(header.interval),
             Line::Note(Note::Columns(schema)) => self.set_columns(schema),
-            Line::Note(_) | Line::Blank => {}
+            Line::Note(_) | Line::Blank | Line::Past(_) => {}
         }
         Some(())
     }

@@ -23,7 +23,7 @@ fn ring(names: &[&str], history_s: u64) -> (Ring, Schema) {
 
 fn info(schema: Schema) -> Arc<AgentInfo> {
     let (facts, interval) = (MachineFacts::default(), Duration::from_secs(1));
-    Arc::new(AgentInfo { facts, schema, interval })
+    Arc::new(AgentInfo { facts, schema, interval, top: 0 })
 }
 
 /// Time `number` seconds after the Unix epoch.

@@ -160,7 +160,7 @@ impl ArchiveWriter {
 
     /// Appends the header and the columns of the following rows.
     fn push_headers(&mut self) {
-        self.push_note(&self.info.header(self.cursor.run(), self.cursor.interval(), 1, None));
+        self.push_note(&self.info.header(self.cursor.run(), self.cursor.interval(), 1, None, None));
         self.push_note(&Note::Columns(self.info.schema.clone()));
     }
 

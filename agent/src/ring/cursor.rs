@@ -15,14 +15,16 @@ pub(crate) struct Selection {
     pub(crate) columns: Columns,
     /// The stream carries the samples whose sequence number is a multiple of this. Never 0.
     pub(crate) every: u64,
+    /// Highest number of processes by CPU, and by memory, in each look; 0 without looks.
+    pub(crate) top: u16,
 }
 
 impl Selection {
     /// Selection of a client that sends no request.
-    pub(crate) const PLAIN: Selection = Selection { columns: Columns::Plain, every: 1 };
+    pub(crate) const PLAIN: Selection = Selection { columns: Columns::Plain, every: 1, top: 0 };
 
-    /// Every sample with all columns.
-    pub(crate) const ALL: Selection = Selection { columns: Columns::All, every: 1 };
+    /// Every sample with all columns, and all looks.
+    pub(crate) const ALL: Selection = Selection { columns: Columns::All, every: 1, top: u16::MAX };
 
     fn has(&self, Seq(seq): Seq) -> bool {
         seq.is_multiple_of(self.every)
@@ -115,6 +117,11 @@ impl Cursor {
     /// Returns the current time by the sampler's clock.
     pub(crate) fn now(&self) -> Time {
         self.ring.lock().samples.now()
+    }
+
+    /// Returns the time of the oldest sample.
+    pub(crate) fn oldest_time(&self) -> Option<Time> {
+        self.ring.lock().samples.oldest_time()
     }
 
     /// Moves to the beginning of a stream of every `every`th sample. `resume` has priority over
@@ -218,6 +225,9 @@ impl NextSample {
         let rows_max = if selection.columns == Columns::Plain { 1 } else { usize::MAX };
         let mut rows = 0;
         while self.position <= last && rows < rows_max && (rows == 0 || out.len() < BATCH_BYTES) {
+            if selection.top > 0 && samples.write_looks(self.position, selection.top, out) {
+                rows += 1;
+            }
             if selection.has(self.seq())
                 && samples.write_row(self.position, &selection.columns, out)
             {

@@ -40,7 +40,8 @@ pub(super) struct Samples {
     pushed_at: Option<Instant>,
     /// Segments of the samples, the oldest first. Not empty once a run has begun.
     segments: VecDeque<Segment>,
-    /// Rows of the subscribed stream with all columns, without line ends or separators.
+    /// Rows of the subscribed stream with all columns, without line ends or separators. In front of a
+    /// row are the notes of its looks, with line ends.
     pub(super) text: VecDeque<u8>,
     /// Bytes evicted from the front of the text so far.
     evicted_bytes: u64,
@@ -54,6 +55,8 @@ pub(super) struct SampleEntry {
     pub(super) time: Time,
     /// End of the row in the text. Evicted bytes count.
     end: u64,
+    /// Length of the looks in front of the row.
+    looks: u32,
     /// Range within the row that is the row of the plain stream.
     plain: Range<u32>,
 }
@@ -136,15 +139,16 @@ impl Samples {
         }
     }
 
-    /// Adds a sample: its row, and the range of the plain row in it. Evicts samples that are too
-    /// old.
-    pub(super) fn push(&mut self, time: Time, row: &str, plain: Range<u32>) {
+    /// Adds a sample: its looks, its row, and the range of the plain row in it. Evicts samples that are
+    /// too old.
+    pub(super) fn push(&mut self, time: Time, looks: &str, row: &str, plain: Range<u32>) {
         self.evict(time, SAMPLES_MAX - 1);
         make_room(&mut self.entries, 1);
-        make_room(&mut self.text, row.len());
+        make_room(&mut self.text, looks.len() + row.len());
+        self.text.extend(looks.as_bytes());
         self.text.extend(row.as_bytes());
         let end = self.evicted_bytes + self.text.len() as u64;
-        self.entries.push_back(SampleEntry { time, end, plain });
+        self.entries.push_back(SampleEntry { time, end, looks: looks.len() as u32, plain });
         self.pushed_at = Some(Instant::now());
     }
 
@@ -241,6 +245,14 @@ impl Samples {
         Position(self.tail.0 + older as u64)
     }
 
+    /// Appends the looks in front of a sample. Returns whether there is one.
+    pub(super) fn write_looks(&self, position: Position, _top: u16, out: &mut Vec<u8>) -> bool {
+        let Some((at, row)) = self.row(position) else { return false };
+        let length = self.entries[at].looks as usize;
+        self.copy(row.start - length..row.start, out);
+        length > 0
+    }
+
     /// Appends the row of a sample with its line end. Returns whether the sample exists.
     pub(super) fn write_row(
         &mut self,
@@ -278,7 +290,8 @@ impl Samples {
         let end = self.entries.get(at)?.end;
         let start = if at == 0 { self.evicted_bytes } else { self.entries[at - 1].end };
         let offset = |end: u64| (end - self.evicted_bytes) as usize;
-        Some((at, offset(start)..offset(end)))
+        let looks = self.entries[at].looks as usize;
+        Some((at, offset(start) + looks..offset(end)))
     }
 
     fn find_fields(&mut self, at: Position, row: Range<usize>) {

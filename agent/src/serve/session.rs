@@ -191,7 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Some(names) => Columns::Chosen(self.info.positions(names).map_err(Ending::Refused)?),
             None => Columns::All,
         };
-        self.selection = Selection { columns, every };
+        let top = request.top.unwrap_or(0).min(self.info.top);
+        self.selection = Selection { columns, every, top };
         if let Some(place) = &self.place {
             place.set_active(true);
         }
@@ -214,7 +215,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     fn write_headers(&mut self, now: Option<Time>) -> Result<(), Ending> {
         let schema = self.info.schema_of(&self.selection).map_err(Ending::Refused)?;
         let interval = self.cursor.interval();
-        let header = self.info.header(self.cursor.run(), interval, self.selection.every, now);
+        let oldest = now.and(self.cursor.oldest_time());
+        let header =
+            self.info.header(self.cursor.run(), interval, self.selection.every, now, oldest);
         self.outbox.push_line(&header);
         self.outbox.push_line(&Note::Columns(schema));
         Ok(())

@@ -219,7 +219,7 @@ impl StreamReader {
             return self.handle_line(&line[at..], now);
         }
         match Line::parse(line)? {
-            Line::Blank => {}
+            Line::Blank | Line::Past(_) => {}
             Line::Note(note) => self.handle_note(note),
             // A tab at the end stands behind an empty field of a table.
             Line::Row(_) if self.is_unrequested && self.phase.header().is_none() => {
@@ -250,6 +250,8 @@ impl StreamReader {
                 let reason = reason.as_ref().map_or("the agent stopped", SafeText::as_str);
                 self.disconnect = Some(Disconnect::lost(reason));
             }
+            Note::Top(top) => self.output.begin_look(top),
+            Note::Process(process) => self.output.add_process(process),
             Note::Health(health) => self.output.events.push(Event::Health(health.clone())),
             Note::Pong => {
                 // The answer is for this connection, and no part of the stream.

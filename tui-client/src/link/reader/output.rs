@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{Header, LineError, Resume, Row, RunId, SafeText, Schema, Time};
+use loadline_protocol::{
+    Header, LISTED_MAX, LineError, Look, Process, Resume, Row, RunId, SafeText, Schema, Time, Top,
+};
 
 use super::recorded::RecordedRows;
 use crate::event::{Event, Rows, Sample, StreamInfo};
@@ -25,6 +27,8 @@ pub(super) struct Output {
     /// Stream of a recording without rows so far. A columns note that was cut off has wrong names,
     /// but no rows.
     begun: Option<Arc<StreamInfo>>,
+    /// Look that has begun, until the next row.
+    look: Option<Look>,
     faults: u64,
     first_fault: Option<SafeText>,
     last_fault: Option<LineError>,
@@ -59,6 +63,25 @@ impl Output {
         self.events.push(Event::Skipped { count });
     }
 
+    /// Begins a look, which ends with the next look or row.
+    pub(super) fn begin_look(&mut self, top: &Top) {
+        self.end_look();
+        self.look = Some(Look { top: top.clone(), processes: Vec::new() });
+    }
+
+    /// Adds a process to the look that has begun. A process without a look is ignored.
+    pub(super) fn add_process(&mut self, process: &Process) {
+        if let Some(look) = &mut self.look
+            && look.processes.len() < LISTED_MAX
+        {
+            look.processes.push(process.clone());
+        }
+    }
+
+    fn end_look(&mut self) {
+        self.events.extend(self.look.take().map(|look| Event::Look(Arc::new(look))));
+    }
+
     /// Delivers a row, unless it was delivered before or is too far ahead of the clock.
     ///
     /// # Errors
@@ -87,6 +110,7 @@ impl Output {
             return Ok(());
         };
         self.report_losses();
+        self.end_look();
         self.events.extend(self.begun.take().map(Event::Stream));
         let received = if self.is_recording { time } else { now };
         self.resume.last_received = Some(received);
