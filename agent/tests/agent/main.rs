@@ -12,6 +12,8 @@ mod hangs;
 mod hostile;
 #[cfg(target_os = "linux")]
 mod inherited;
+#[cfg(target_os = "linux")]
+mod looks;
 #[expect(unreachable_pub, dead_code, reason = "other crates use this file as well")]
 mod loopback;
 #[cfg(feature = "metrics")]
