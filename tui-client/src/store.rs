@@ -22,6 +22,7 @@ use loadline_protocol::{Seq, Time};
 
 use chunk::{Chunk, STAMP_NUMBERS};
 pub(crate) use kinds::{Magnitude, ValueKind};
+pub(crate) use looks::ALL_LOOKS_BYTES_MAX;
 pub use looks::Looks;
 pub use slots::{Slot, SlotPoint, Slots, Window};
 
