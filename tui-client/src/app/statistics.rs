@@ -40,10 +40,7 @@ impl Statistics {
         let (first, last) = (mark.min(crosshair), mark.max(crosshair));
         let (from, to) = (sources.time_at(first)?, sources.time_at(last)?);
         let columns = sources.watched().columns().map_or(0, <[_]>::len);
-        let stats = (0..columns).map(|column| {
-            let values = (first..=last).filter_map(|at| store.get(at));
-            column_stats(values.map(|sample| sample.value(column)))
-        });
+        let stats = (0..columns).map(|column| column_stats(store.values(column, first..last + 1)));
         Some(Statistics { from, to, samples: last - first + 1, columns: stats.collect() })
     }
 
