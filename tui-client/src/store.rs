@@ -11,6 +11,7 @@ mod chunk;
 mod kinds;
 mod looks;
 mod merge;
+mod processes;
 mod pyramid;
 mod slots;
 
@@ -23,6 +24,8 @@ use loadline_protocol::{Seq, Time};
 use chunk::{Chunk, STAMP_NUMBERS};
 pub(crate) use kinds::{Magnitude, ValueKind};
 pub use looks::Looks;
+pub(crate) use looks::covers;
+pub use processes::{ProcessOrder, sum_of_looks};
 pub use slots::{Slot, SlotPoint, Slots, Window};
 
 /// Maximum number of values in a store, times and sequence numbers included, regardless of

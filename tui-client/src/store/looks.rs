@@ -49,7 +49,7 @@ impl Looks {
     }
 
     /// Returns the looks in a span of time, the oldest first.
-    pub fn between(&self, span: RangeInclusive<Time>) -> impl Iterator<Item = &Look> {
+    pub fn between(&self, span: RangeInclusive<Time>) -> impl Iterator<Item = &Look> + Clone {
         let from = self.looks.partition_point(|look| look.top.time < *span.start());
         let until = self.looks.partition_point(|look| look.top.time <= *span.end());
         self.looks.range(from..until.max(from)).map(|look| &**look)
@@ -57,7 +57,7 @@ impl Looks {
 }
 
 /// Returns whether the time since the look before a look includes `time`.
-fn covers(look: &Look, time: Time) -> bool {
+pub(crate) fn covers(look: &Look, time: Time) -> bool {
     let over =
         look.top.over.and_then(|over| Duration::try_from_secs_f64(over).ok()).unwrap_or_default();
     look.top.time - over <= time
