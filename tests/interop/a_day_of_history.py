@@ -5,6 +5,7 @@ The limits of time and memory are those of a release build; a debug build takes 
 python3 a_day_of_history.py AGENT CLIENT"""
 
 import contextlib
+import os
 import random
 import socket
 import sys
@@ -13,7 +14,6 @@ import threading
 import time
 from pathlib import Path
 
-from looking_costs_little import cpu_seconds
 from stage import DEADLINE, Process, Programs, connect, running, wait_until
 from terminal import screen
 
@@ -178,25 +178,25 @@ def go_home(client: str, port: int, begin: float) -> tuple[float, SlowLink]:
 def measure(programs: Programs, folder: Path) -> dict[str, tuple[float, float]]:
     """Returns measured values with their limits, by name."""
     begin = write_day(folder / "state")
-    started = time.monotonic()
     options = ["--listen", "127.0.0.1:0", "--state-dir", str(folder / "state")]
     with running(programs.agent, *options) as agent:
         port = port_of_slow(agent)
-        restart = time.monotonic() - started
+        # The machine may be busy with other work.
+        restart = cpu_seconds(agent)
         started = time.monotonic()
         with screen(programs.client, f"127.0.0.1:{port}") as terminal:
             terminal.wait_for("CPU")
             frame = time.monotonic() - started
             terminal.wait_for(" LIVE ")
             terminal.quit()
-        before = cpu_seconds(agent.child.pid)
+        before = cpu_seconds(agent)
         rows, looks = read_all(port)
-        read = cpu_seconds(agent.child.pid) - before
+        read = cpu_seconds(agent) - before
         assert rows >= DAY - 61 and looks >= rows // LOOK_SECONDS - 2, f"{rows} rows and {looks} looks of a day"
         home, link = go_home(programs.client, port, begin)
         memory = resident_mib(agent)
     return {
-        "restart, s": (restart, RESTART_MAX),
+        "restart, s of CPU": (restart, RESTART_MAX),
         "first frame, s": (frame, FRAME_MAX),
         "all of it, s of CPU": (read, READ_MAX),
         "Home, s": (home, HOME_MAX),
@@ -208,6 +208,12 @@ def measure(programs: Programs, folder: Path) -> dict[str, tuple[float, float]]:
 
 def port_of_slow(agent: Process) -> int:
     return int(agent.out.line(RESTART_MAX * DEBUG_FACTOR).rsplit(":", 1)[1])
+
+
+def cpu_seconds(agent: Process) -> float:
+    """Returns the CPU time, with that of threads that have ended."""
+    words = Path(f"/proc/{agent.child.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(agent: Process) -> float:

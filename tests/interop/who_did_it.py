@@ -112,20 +112,22 @@ def looks_of(lines):
             look.shares[found["name"]] = share
         elif not line.startswith("#"):
             now, _, cpu = line.split()[:3]
-            # The row of a look ends with it.
-            cpus.append((float(now), float(cpu)))
             if look:
-                since = look.time - look.over + 0.5
-                cpus = [(at, cpu) for at, cpu in cpus if at >= since]
-                look.row_cpu = statistics.mean(cpu for _, cpu in cpus)
-                yield look
+                # The look began with an earlier row.
+                since = look.time - look.over
+                during = [cpu for at, cpu in cpus if since + 0.5 < at < look.time + 0.5]
+                cpus = [(at, cpu) for at, cpu in cpus if at > since]
+                if during:
+                    look.row_cpu = statistics.mean(during)
+                    yield look
+            cpus.append((float(now), float(cpu)))
             look = None
 
 
 def run_loads(port: int, folder: str) -> Truth:
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(connect(port))
-        client.sendall(b"loadline/1 top=5 columns=cpu\n")
+        client.sendall(b"loadline/1 top=20 columns=cpu\n")
         lines = (line for line in client.makefile())
         for line in lines:
             if line.startswith("# live"):
@@ -225,7 +227,7 @@ def processes_of_the_past_have_the_shares_that_pidstat_saw(programs):
     with tempfile.TemporaryDirectory() as folder, ssh_server(programs) as server:
         state, recording = Path(folder, "state"), Path(folder, "web-1.load")
         state.mkdir(mode=0o755)
-        options = ["--interval", "1s", "--state-dir", str(state)]
+        options = ["--interval", "1s", "--top", "20", "--state-dir", str(state)]
         with running(programs.agent, "--listen", "127.0.0.1:0", *options) as first:
             port = int(first.out.line().rsplit(":", 1)[1])
             source = f"127.0.0.1:{port}"
