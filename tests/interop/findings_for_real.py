@@ -25,12 +25,18 @@ ENDS_WITHIN = 10.0 + 8.0
 
 BUSY = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end: pass"
 
-# Leaves a few MiB of the container's limit for the agent.
+# Fills the memory of its control group up to a few MiB.
 FILL_MEMORY = """
-import sys, time
-memory = bytearray(int(sys.argv[1]))
-for at in range(0, len(memory), 4096):
-    memory[at] = 1
+import os, sys, time
+group, limit = sys.argv[1], int(sys.argv[2])
+names = [f"{group}/memory.current", f"{group}/memory.usage_in_bytes"]
+usage = next(name for name in names if os.path.exists(name))
+def used():
+    stat = dict(line.split() for line in open(f"{group}/memory.stat"))
+    return int(open(usage).read()) - int(stat.get("total_inactive_file", stat["inactive_file"]))
+blocks = []
+while used() < 0.988 * limit:
+    blocks.append(b"x" * (256 << 10))
 time.sleep(120)
 """
 
@@ -74,9 +80,9 @@ def goes(programs: Programs, source: str, pattern: str):
 
 @contextlib.contextmanager
 def cpu(programs, folder: Path):
-    """More busy loops than cores."""
+    """Many more busy loops than cores: fewer are a build, until they last."""
     with agent(programs) as port, contextlib.ExitStack() as cause:
-        for _ in range(os.cpu_count() + 2):
+        for _ in range(4 * os.cpu_count()):
             cause.enter_context(running(sys.executable, "-c", BUSY))
         yield f"127.0.0.1:{port}", cause.close
 
@@ -126,7 +132,7 @@ def file_system(programs, folder: Path):
 
 
 @contextlib.contextmanager
-def in_a_container(programs, folder: Path, suffix: str, script: str, *arguments: str):
+def in_a_container(programs, folder: Path, suffix: str, script: str):
     with limited(suffix) as groups:
         listen = f"unix:{folder}/agent"
         enter = "; ".join(f"echo 0 > {group}/cgroup.procs" for group in groups)
@@ -134,7 +140,7 @@ def in_a_container(programs, folder: Path, suffix: str, script: str, *arguments:
         if subprocess.run([*unshared, "true"], capture_output=True).returncode:
             raise Skip("no process namespace can be created")
         # The shell is process 1 of its namespace, as in a container.
-        inside = f'"$1" -c "$2" {" ".join(arguments)} & "$0" -l {listen}; exit'
+        inside = f'"$1" -c "$2" {groups[-1]} {MEMORY} & "$0" -l {listen}; exit'
         command = ["sh", "-c", f'{enter}; exec "$@"', "sh", *unshared, "sh", "-c", inside]
 
         def end_cause():
@@ -154,7 +160,7 @@ def cpu_limit(programs, folder: Path):
 
 def memory(programs, folder: Path):
     """A container whose memory is nearly full."""
-    return in_a_container(programs, folder, "-memory", FILL_MEMORY, str(MEMORY * 93 // 100))
+    return in_a_container(programs, folder, "-memory", FILL_MEMORY)
 
 
 @contextlib.contextmanager
