@@ -148,7 +148,7 @@ impl Looks {
     }
 
     /// Returns the looks in a span of time, the oldest first.
-    pub fn between(&self, span: RangeInclusive<Time>) -> impl Iterator<Item = Look> {
+    pub fn between(&self, span: RangeInclusive<Time>) -> impl Iterator<Item = Look> + Clone {
         let from = self.looks.partition_point(|look| look.top.time < *span.start());
         let until = self.looks.partition_point(|look| look.top.time <= *span.end());
         self.looks.range(from..until.max(from)).map(StoredLook::to_look)
@@ -230,7 +230,7 @@ impl Programs {
 }
 
 /// Returns whether the time since the look before includes `time`.
-fn covers(top: &Top, time: Time) -> bool {
+pub(crate) fn covers(top: &Top, time: Time) -> bool {
     let over = top.over.and_then(|over| Duration::try_from_secs_f64(over).ok()).unwrap_or_default();
     top.time - over <= time
 }
