@@ -105,7 +105,8 @@ impl CliSettings {
 
     /// Returns whether looks at the processes are shown, reported or recorded.
     pub(crate) fn uses_looks(&self) -> bool {
-        let has_looks = matches!(self.format, OutputFormat::Tui | OutputFormat::Raw);
+        let has_looks =
+            matches!(self.format, OutputFormat::Tui | OutputFormat::Raw | OutputFormat::Top);
         has_looks || self.args.check || self.args.record.is_some()
     }
 
