@@ -43,9 +43,8 @@ impl TimeRanges {
     pub(crate) fn missing(&self, range: Range<Time>) -> impl Iterator<Item = Range<Time>> {
         let ends = std::iter::once(range.start).chain(self.0.iter().map(|it| it.end));
         let starts = self.0.iter().map(|it| it.start).chain([range.end]);
-        let holes = ends.zip(starts).map(move |(end, start)| {
-            end.max(range.start)..start.min(range.end)
-        });
+        let holes =
+            ends.zip(starts).map(move |(end, start)| end.max(range.start)..start.min(range.end));
         holes.filter(|hole| !hole.is_empty())
     }
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod output;
+mod past;
 mod phase;
 mod plain;
 mod recorded;
@@ -26,6 +27,7 @@ use crate::event::{Event, StreamInfo};
 use crate::import::{IMPORT_LINE_MAX, PlainLine, Refusal, RowError};
 pub(super) use output::ResumeState;
 use output::{Output, RowClock};
+pub(super) use past::PastReader;
 use phase::{PendingLine, ReaderPhase};
 use recorded::header_after_cut;
 
@@ -50,6 +52,8 @@ pub struct StreamReader {
     row: Row,
     selection: ColumnSelection,
     output: Output,
+    /// Reader of the earlier samples that were asked for.
+    pub(super) past: Option<PastReader>,
     disconnect: Option<Disconnect>,
     /// True if a ping was answered since the last [`take_pong`](StreamReader::take_pong).
     has_pong: bool,
@@ -219,7 +223,13 @@ impl StreamReader {
             return self.handle_line(&line[at..], now);
         }
         match Line::parse(line)? {
-            Line::Blank | Line::Past(_) => {}
+            Line::Blank => {}
+            Line::Past(text) => {
+                // Without a request for them, they are comments.
+                if let Some(past) = &mut self.past {
+                    past.read(text, now, &mut self.options, &mut self.output.events)?;
+                }
+            }
             Line::Note(note) => self.handle_note(note),
             // A tab at the end stands behind an empty field of a table.
             Line::Row(_) if self.is_unrequested && self.phase.header().is_none() => {
@@ -234,11 +244,15 @@ impl StreamReader {
         match &note {
             Note::Header(header) => {
                 self.output.begin_header(header.run);
+                self.past.iter_mut().for_each(|past| past.begin(header.now));
                 self.warn_of_pending_rows();
                 // Pending rows are dropped: the answer to the request contains them.
                 // A recording of a plain stream starts with an empty header.
                 let nothing = Header { version: header.version, ..Header::default() };
-                self.subscribe(Some(header.clone()).filter(|header| *header != nothing), None);
+                // Only an agent that was asked can be asked for earlier samples.
+                let oldest = header.oldest.filter(|_| !self.is_unrequested);
+                let header = Some(Header { oldest, ..header.clone() });
+                self.subscribe(header.filter(|header| *header != nothing), None);
             }
             Note::Columns(columns) => self.handle_columns(columns),
             Note::Live => self.output.events.push(Event::Live),
