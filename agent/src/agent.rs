@@ -44,6 +44,9 @@ impl AgentSettings {
 
     /// Longest interval: one hour.
     pub const INTERVAL_MAX: Duration = Duration::from_hours(1);
+
+    /// Default number of processes by CPU, and by memory, in a look.
+    pub const TOP: u16 = 5;
 }
 
 impl Default for AgentSettings {

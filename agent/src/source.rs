@@ -7,6 +7,8 @@
 //! To add a column, see CONTRIBUTING.md.
 
 mod collector;
+#[cfg(target_os = "linux")]
+pub(crate) mod cpu_use;
 mod devices;
 mod disk;
 mod filesystems;
@@ -63,7 +65,8 @@ pub trait MetricSource: Send {
         0
     }
 
-    /// Looks at the processes if a look is due. `time` is that of the sample before.
+    /// Returns a look that was taken since the sample before, which has this time. It stands in front of the
+    /// next sample.
     fn look(&mut self, _time: Time) -> Option<Look> {
         None
     }

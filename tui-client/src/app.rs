@@ -10,6 +10,7 @@ mod navigate;
 mod overview;
 mod past;
 mod pointer;
+mod processes;
 mod rows;
 mod screen;
 mod selection;
@@ -36,6 +37,7 @@ pub(crate) use compare::COMPARED_SOURCES_MAX;
 pub(crate) use footer::{Footer, TimeInput};
 pub use overview::Order;
 pub(crate) use pointer::Drag;
+pub(crate) use processes::ProcessTable;
 pub(crate) use rows::TableRow;
 pub(crate) use screen::Screen;
 pub(crate) use selection::Selection;
@@ -212,16 +214,23 @@ impl App {
         // Columns of samples keep their place. Without samples, others may take it.
         let was_empty = watched.store().is_empty();
         let mut has_other_columns = false;
-        let (is_stream, goes_back) = match &event {
+        let (is_stream, is_measured) = match &event {
             Event::Stream(stream) => {
                 let before = watched.ingest.stream.as_ref();
                 has_other_columns = before.is_none_or(|before| before.schema != stream.schema);
                 (true, false)
             }
+            Event::Past(PastEvent::Loaded(_)) => (false, true),
             // The clock was set back: samples in the statistics may have been dropped.
             Event::Rows(rows) => {
                 let first = rows.iter().next().map(|sample| sample.time);
                 (false, first.is_some() && watched.store().newest() >= first)
+            }
+            // The look may cover the end of the marked span.
+            Event::Look(look) => {
+                let offset_ms = self.sources.clock_offset_ms(source);
+                let statistics = self.selection.statistics.as_ref();
+                (false, statistics.is_some_and(|it| it.is_covered_by(look, offset_ms)))
             }
             _ => (false, false),
         };
@@ -254,7 +263,7 @@ impl App {
             self.selection.clear();
             self.screen.first_column = 0;
         }
-        if is_stream || goes_back || past_end.is_some() {
+        if is_stream || is_measured {
             self.selection.measure(&self.sources);
         }
     }

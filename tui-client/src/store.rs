@@ -12,6 +12,7 @@ mod insert;
 mod kinds;
 mod looks;
 mod merge;
+mod processes;
 mod pyramid;
 mod slots;
 
@@ -23,7 +24,10 @@ use loadline_protocol::{Seq, Time};
 
 use chunk::{Chunk, STAMP_NUMBERS};
 pub(crate) use kinds::{Magnitude, ValueKind};
+pub(crate) use looks::ALL_LOOKS_BYTES_MAX;
 pub use looks::Looks;
+pub(crate) use looks::covers;
+pub use processes::{ProcessOrder, sum_of_looks};
 pub use slots::{Slot, SlotPoint, Slots, Window};
 
 /// Maximum number of values in a store, times and sequence numbers included, regardless of

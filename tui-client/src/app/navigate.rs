@@ -72,7 +72,9 @@ impl App {
 
     fn step_screen(&mut self, direction: i64) {
         let rows = self.layout(self.area()).table.height.saturating_sub(1).max(1);
-        if self.screen.page == Page::Dashboard && self.screen.table == TablePosition::Alone {
+        if self.screen.page == Page::Dashboard
+            && self.screen.table_position() == TablePosition::Alone
+        {
             self.step_samples(direction as isize * rows as isize);
         } else if self.selection.crosshair.is_some() {
             self.move_crosshair(direction * self.window.span_ms());

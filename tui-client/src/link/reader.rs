@@ -8,7 +8,6 @@ mod plain;
 mod recorded;
 mod unexplained;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec;
@@ -29,6 +28,7 @@ pub(super) use output::ResumeState;
 use output::{Output, RowClock};
 pub(super) use past::PastReader;
 use phase::{PendingLine, ReaderPhase};
+use plain::with_point;
 use recorded::header_after_cut;
 
 /// Maximum of plain rows and notes that wait for a header. A source that sends more does not wait
@@ -207,6 +207,7 @@ impl StreamReader {
     /// Returns the refusal, if any: the columns of a short stream are known only now.
     pub fn finish(&mut self) -> Option<Disconnect> {
         self.close();
+        self.output.deliver_looks();
         if self.decoder.pending() > 0 {
             self.decoder = Decoder::new();
             let last = SafeText::new("the last line has no line end, so it may be cut off");
@@ -222,7 +223,7 @@ impl StreamReader {
             self.output.add_fault(LineError::CutOff);
             return self.handle_line(&line[at..], now);
         }
-        match Line::parse(line)? {
+        match self.parse_line(line)? {
             Line::Blank => {}
             Line::Past(text) => {
                 // Without a request for them, they are comments.
@@ -230,6 +231,8 @@ impl StreamReader {
                     past.read(text, now, &mut self.options, &mut self.output.events)?;
                 }
             }
+            Line::Note(Note::Top(top)) => self.output.begin_look(top),
+            Line::Note(Note::Process(process)) => self.output.add_process(process)?,
             Line::Note(note) => self.handle_note(note),
             // A tab at the end stands behind an empty field of a table.
             Line::Row(_) if self.is_unrequested && self.phase.header().is_none() => {
@@ -264,8 +267,8 @@ impl StreamReader {
                 let reason = reason.as_ref().map_or("the agent stopped", SafeText::as_str);
                 self.disconnect = Some(Disconnect::lost(reason));
             }
-            Note::Top(top) => self.output.begin_look(top),
-            Note::Process(process) => self.output.add_process(process),
+            // Looks are no notes of their own.
+            Note::Top(_) | Note::Process(_) => return,
             Note::Health(health) => self.output.events.push(Event::Health(health.clone())),
             Note::Pong => {
                 // The answer is for this connection, and no part of the stream.
@@ -368,6 +371,7 @@ impl StreamReader {
     /// Delivers the current row, which has the text `line`.
     fn deliver(&mut self, line: &str, now: Time) -> Result<(), LineError> {
         if self.selection.is_empty() {
+            self.output.deliver_looks();
             return Ok(());
         }
         self.selection.apply(&mut self.row.values);
@@ -401,11 +405,6 @@ impl StreamReader {
             }
         }
     }
-}
-
-/// Replaces decimal commas.
-fn with_point(line: &str, has_decimal_comma: bool) -> Cow<'_, str> {
-    if has_decimal_comma { sanitize(line).replace(',', ".").into() } else { line.into() }
 }
 
 #[cfg(test)]

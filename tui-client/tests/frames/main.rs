@@ -10,6 +10,7 @@ mod measure;
 mod metrics;
 mod navigate;
 mod pointer;
+mod processes;
 mod properties;
 mod recordings;
 mod scenes;
