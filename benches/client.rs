@@ -26,8 +26,8 @@ use loadline::watched::Watched;
 use loadline::zone::Zone;
 use loadline_agent::Clock;
 use loadline_benches::{
-    RETENTION, SampleValues, WEEK, filled_store, plain_stream, replay, samples, screen,
-    subscribed_stream, wide_stream, window,
+    RETENTION, SampleValues, WEEK, filled_store, looked_stream, plain_stream, replay, samples,
+    screen, subscribed_stream, wide_stream, window,
 };
 use loadline_protocol::Time;
 use ratatui::buffer::Buffer;
@@ -55,6 +55,9 @@ fn memory() {
 const ROWS: usize = 100_000;
 
 const MILLION: usize = 1_000_000;
+
+/// Seconds in a day.
+const DAY: usize = 24 * 3600;
 
 /// Decodes rows of six columns with timestamps and sequence numbers into events.
 #[divan::bench]
@@ -105,6 +108,18 @@ fn open_a_file(bencher: Bencher<'_, '_>, kind: &str) {
             }
             watched
         })
+    });
+}
+
+/// Decodes a day of rows into the store: alone, and with looks at the processes every 5 s.
+#[divan::bench(args = ["rows", "rows and looks"])]
+fn day_to_store(bencher: Bencher<'_, '_>, kind: &str) {
+    let stream = if kind == "rows" { subscribed_stream(DAY) } else { looked_stream(DAY) };
+    bencher.counter(ItemsCount::new(DAY)).bench_local(|| {
+        let mut watched = Watched::new("web-1", false, RETENTION);
+        replay(&stream, |now, event| watched.apply(now, event));
+        assert_eq!(watched.store().len(), DAY, "every row is stored");
+        watched
     });
 }
 

@@ -12,8 +12,10 @@
 //! may belong to runs that ended before this agent started.
 
 mod cursor;
+mod looks;
 mod position;
 mod samples;
+mod selection;
 mod waiters;
 
 use std::fmt::Write as _;
@@ -25,10 +27,10 @@ use std::time::Duration;
 
 use loadline_protocol::{Look, Note, PLAIN_COLUMNS, RunId, Schema, Seq, Stamp, Time};
 
-pub(crate) use cursor::{Cursor, ReadOutcome, Selection};
+pub(crate) use cursor::{Cursor, ReadOutcome};
 pub(crate) use position::Position;
-pub(crate) use samples::Columns;
 use samples::Samples;
+pub(crate) use selection::{Columns, Selection};
 use waiters::Waiters;
 
 /// Capacity of a ring in samples, whatever its history: more than 11 days at one sample a second.
@@ -392,7 +394,7 @@ mod tests {
         let run = live.run();
         ring.restart(second(2), &[1.0, 0.5]);
         assert_eq!(read_all(&mut live, &ALL), ["new run", "1"]);
-        assert_eq!(read_all(&mut past, &ALL), ["new run", "live", "1"]);
+        assert_eq!(read_all(&mut past, &ALL), ["live", "new run", "1"]);
         assert_ne!(live.run(), run);
     }
 
@@ -473,7 +475,7 @@ mod tests {
         let mut cursor = ring.handle.cursor();
         cursor.seek(History::All, None, 1);
         ring.restart(second(50), &[1.0]);
-        assert_eq!(read_all(&mut cursor, &ALL), ["new run", "live", "1"]);
+        assert_eq!(read_all(&mut cursor, &ALL), ["live", "new run", "1"]);
 
         let mut older = ring_of(1, Duration::from_hours(1));
         let interval = Duration::from_secs(1);

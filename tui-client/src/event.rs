@@ -128,6 +128,17 @@ pub struct StreamInfo {
 }
 
 impl StreamInfo {
+    /// Returns why the stream has no looks at the processes, to follow `no processes: `. `None` if the
+    /// stream may have some.
+    pub(crate) fn missing_looks(&self) -> Option<&'static str> {
+        let Some(header) = &self.header else { return Some("the source sends only rows") };
+        match (header.top.unwrap_or_default(), &header.agent) {
+            (1.., _) => None,
+            (0, Some(_)) => Some("the agent is older, or runs with --top 0"),
+            (0, None) => Some("the source is no agent"),
+        }
+    }
+
     /// Returns whether both describe rows of the same run and the same columns.
     pub(crate) fn is_same_stream(&self, other: &StreamInfo) -> bool {
         let run = |stream: &StreamInfo| stream.header.as_ref().and_then(|header| header.run);

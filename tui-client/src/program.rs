@@ -266,6 +266,7 @@ fn link_options(
     LinkOptions {
         interval: settings.args.interval,
         history: settings.history,
+        looks: settings.uses_looks(),
         read_options: ReadOptions {
             columns,
             optional_columns,

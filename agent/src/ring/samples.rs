@@ -7,24 +7,14 @@ use std::time::Duration;
 use loadline_protocol::{Resume, Seq, Time};
 use tokio::time::Instant;
 
+use super::looks::limit_notes;
 use super::position::{Position, Segment};
+use super::selection::{Columns, Selection};
 use super::{SAMPLES_MAX, SampleId};
 
 /// A full buffer grows by 1/8: a ring that has almost reached its final length wastes little
 /// memory.
 const GROWTH_DIVISOR: usize = 8;
-
-/// Columns of the rows of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Columns {
-    /// The columns of the plain stream, without timestamp and sequence number.
-    Plain,
-    /// Timestamp, sequence number and all columns.
-    All,
-    /// Timestamp, sequence number and these columns, as indexes of ring columns from 0. Each index
-    /// is valid.
-    Chosen(Box<[u16]>),
-}
 
 /// Samples of one or more runs. A sample takes the bytes of its row and 24 more.
 ///
@@ -240,17 +230,33 @@ impl Samples {
 
     /// Position of the first sample of the last `span`.
     pub(super) fn first_within(&self, span: Duration) -> Position {
-        let since = self.newest_time() - span;
-        let older = self.entries.partition_point(|slot| slot.time < since);
+        self.first_since(self.newest_time() - span)
+    }
+
+    /// Position of the first sample that is not before `time`.
+    pub(super) fn first_since(&self, time: Time) -> Position {
+        let older = self.entries.partition_point(|slot| slot.time < time);
         Position(self.tail.0 + older as u64)
     }
 
-    /// Appends the looks in front of a sample. Returns whether there is one.
-    pub(super) fn write_looks(&self, position: Position, _top: u16, out: &mut Vec<u8>) -> bool {
+    /// Appends the looks in front of a sample, with the `top` highest processes of each. Returns
+    /// whether there is one.
+    pub(super) fn write_looks(&self, position: Position, top: u16, out: &mut Vec<u8>) -> bool {
         let Some((at, row)) = self.row(position) else { return false };
         let length = self.entries[at].looks as usize;
-        self.copy(row.start - length..row.start, out);
-        length > 0
+        if length == 0 {
+            return false;
+        }
+        let looks = row.start - length..row.start;
+        if top == Selection::ALL_PROCESSES {
+            self.copy(looks, out);
+        } else {
+            let mut notes = Vec::new();
+            self.copy(looks, &mut notes);
+            let limited = limit_notes(&String::from_utf8_lossy(&notes), usize::from(top));
+            out.extend_from_slice(limited.as_bytes());
+        }
+        true
     }
 
     /// Appends the row of a sample with its line end. Returns whether the sample exists.

@@ -55,10 +55,10 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
         return;
     };
     let columns = columns(area);
-    render_head(app, look, &columns, buf);
+    render_head(app, &look, &columns, buf);
     let normal = if app.is_fresh() { Style::new() } else { app.theme.faint() };
     let (first, count, _) = app.visible_processes(layout);
-    let processes = app.screen.processes.order.sorted(look).into_iter().skip(first).take(count);
+    let processes = app.screen.processes.order.sorted(&look).into_iter().skip(first).take(count);
     let mut rows = area.rows().skip(1);
     for (process, row) in processes.zip(rows.by_ref()) {
         for (column, place) in &columns {
@@ -66,7 +66,7 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
         }
     }
     if let Some(row) = rows.next() {
-        render_other(app, look, &columns, row, buf);
+        render_other(app, &look, &columns, row, buf);
     }
 }
 
@@ -274,5 +274,5 @@ pub(super) fn highest_texts(app: &App, order: ProcessOrder, count: usize) -> Vec
         };
         Some(format!("{} {value}", shortened(process.name.as_str(), TITLE_NAME_MAX)))
     };
-    order.sorted(look).iter().take(count).map_while(text).collect()
+    order.sorted(&look).iter().take(count).map_while(text).collect()
 }
