@@ -72,7 +72,7 @@ impl Finding {
             level: if is_critical { Level::Critical } else { Level::Warning },
             title: format!("{subject} for {over}{}", span_text(held.until - held.since)),
             evidence: evidence(problem, recent, facts),
-            process: look.and_then(|look| culprit(problem, look, recent, facts)),
+            process: look.and_then(|look| culprit(problem, &look, recent, facts)),
         }
     }
 
@@ -127,7 +127,7 @@ fn file_system(watched: &Watched, time: Time) -> String {
 }
 
 /// Returns the newest look that was taken while a problem held.
-fn newest_look(watched: &Watched, held: HeldTime) -> Option<&Look> {
+fn newest_look(watched: &Watched, held: HeldTime) -> Option<Look> {
     let begin = held.since.max(held.until - LOOK_AGE_MAX);
     // The look that covers the time of a sample comes after it.
     let covering = watched.looks.at(held.until);
