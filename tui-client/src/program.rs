@@ -194,7 +194,8 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         }
         options.read_options.typed_request = is_first.then_some(request);
         let link = Link::new(connector, options, Clock::system());
-        let (ask, lender) = (link.interval_sender.clone(), link.lender.clone());
+        let (interval, past) = (link.interval_sender.clone(), link.past_sender.clone());
+        let lender = link.lender.clone();
         let unattended = (watched.may_prompt && !run::has_terminal()).then(|| {
             let lender = lender.clone();
             tokio::spawn(async move { lender.lend(TerminalAccess::Missing).await })
@@ -208,7 +209,7 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         attempts.extend(unattended);
         opened.watched.push(watched);
         opened.events.push(events);
-        opened.handles.push((ask, lender));
+        opened.handles.push(LinkHandle { interval, past, lender });
     }
     for attempt in attempts {
         attempt.await?;
