@@ -31,6 +31,7 @@ use std::time::Duration;
 use loadline_protocol::{Look, Note, RunId, Schema, Seq, Stamp, Time};
 
 pub(crate) use cursor::{Cursor, ReadOutcome};
+pub(crate) use looks::limit_look;
 pub(crate) use position::Position;
 use samples::Samples;
 pub(crate) use selection::{Columns, Selection};

@@ -3,6 +3,7 @@
 mod actions;
 mod compare;
 mod exceeded;
+mod findings;
 mod footer;
 mod geometry;
 mod go_to;
@@ -235,6 +236,9 @@ impl App {
             _ => (false, false),
         };
         self.sources.apply(source, self.now, event);
+        if self.window.paused_at().is_none() {
+            self.sources.diagnose(source);
+        }
         self.fit_window();
         let overflow = self.sources.all()[source].watched.overflow();
         if has_ended && overflow > 0 {

@@ -296,7 +296,9 @@ async fn record(
     let opened = FileRecorder::open(path.clone(), source).await;
     let failure = || format!("cannot record to {}", sanitize(&path.to_string_lossy()));
     let recording = opened.with_context(failure)?;
-    let recorder = Recorder::new(settings.args.count);
+    // The rows between looks are no rows of the output.
+    let rows_max = settings.args.count.filter(|_| settings.format != OutputFormat::Top);
+    let recorder = Recorder::new(rows_max);
     Ok((recording.spawn(recorder, can_wait, events), Some(recording)))
 }
 

@@ -12,7 +12,7 @@ mod insert;
 mod kinds;
 mod looks;
 mod merge;
-mod processes;
+mod process_order;
 mod pyramid;
 mod slots;
 
@@ -27,7 +27,7 @@ pub(crate) use kinds::{Magnitude, ValueKind};
 pub(crate) use looks::ALL_LOOKS_BYTES_MAX;
 pub use looks::Looks;
 pub(crate) use looks::covers;
-pub use processes::{ProcessOrder, sum_of_looks};
+pub use process_order::ProcessOrder;
 pub use slots::{Slot, SlotPoint, Slots, Window};
 
 /// Maximum number of values in a store, times and sequence numbers included, regardless of

@@ -4,7 +4,7 @@
 use std::mem;
 
 use loadline_protocol::{Look, Process, SafeText, Top};
-use rustix::param::page_size;
+use rustix::param::{clock_ticks_per_second, page_size};
 
 use super::children::{ProcessRecord, Used, limit_children, used_between};
 use super::listed::{finish, highest};
@@ -12,7 +12,7 @@ use super::scan::Scan;
 use super::users::UserNames;
 use crate::kernel::process_files::{ProcessFiles, ProcessFolder};
 use crate::kernel::root::Root;
-use crate::source::cpu_use::{CpuUse, CpuUseReader};
+use crate::source::cpu_use::CpuUse;
 
 /// Share of the capacity by which all processes together may have used more than the machine: 1 %. The
 /// kernel counts the time of processes exactly, and that of the machine by ticks.
@@ -23,8 +23,9 @@ pub(super) struct LinuxProcesses {
     root: Root,
     /// Number of processes to list by CPU, and by memory.
     top: usize,
-    cpu: CpuUseReader,
     users: UserNames,
+    /// CPU use of all since the previous scan.
+    cpu: CpuUse,
     /// The previous scan.
     before: Option<Scan>,
     /// Bytes that the listed processes of the previous look had read and written.
@@ -43,8 +44,7 @@ struct Passed {
     seconds: f64,
     /// Begin in ticks since boot.
     since: u64,
-    /// `None` if not known.
-    cpu: Option<CpuUse>,
+    cpu: CpuUse,
 }
 
 impl LinuxProcesses {
@@ -52,18 +52,20 @@ impl LinuxProcesses {
         LinuxProcesses {
             root: root.clone(),
             top: usize::from(top),
-            cpu: CpuUseReader::new(root),
             users: UserNames::default(),
+            cpu: CpuUse::default(),
             before: None,
             io: Vec::new(),
         }
     }
 
-    /// Reads the processes. `None` the first time, and if the system cannot open the files.
-    pub(super) fn look(&mut self) -> Option<Look> {
+    /// Reads the processes. `cpu` is the CPU use of all since the previous call. `None` the first time,
+    /// and if the system cannot open the files.
+    pub(super) fn look(&mut self, cpu: CpuUse) -> Option<Look> {
+        self.cpu += cpu;
         let files = ProcessFiles::open(&self.root)?;
         let scan = Scan::read(&files)?;
-        let cpu = self.cpu.read(scan.begun);
+        let cpu = mem::take(&mut self.cpu);
         let look = self.before.take().map(|before| {
             let seconds = scan.begun.saturating_duration_since(before.begun).as_secs_f64();
             let passed = Passed { seconds, since: before.begun_ticks, cpu };
@@ -81,9 +83,9 @@ impl LinuxProcesses {
         passed: &Passed,
     ) -> Look {
         let mut used = used_between(&before.records, &now.records, passed.since);
-        if let Some(CpuUse { percent, capacity_ticks }) = passed.cpu {
-            let most = (percent / 100.0 + EXCESS_MAX) * capacity_ticks;
-            limit_children(&mut used, most as u64);
+        let most = passed.cpu.busy + EXCESS_MAX * passed.cpu.capacity;
+        if most.is_finite() {
+            limit_children(&mut used, (most * ticks_per_second()) as u64);
         }
         let cpu: Vec<u64> = used.iter().map(|used| used.total()).collect();
         let memory: Vec<u64> = now.records.iter().map(|process| process.resident_pages).collect();
@@ -95,7 +97,7 @@ impl LinuxProcesses {
         let top = Top {
             over: Some(passed.seconds),
             processes: now.count,
-            cpu: passed.cpu.map(|cpu| cpu.percent),
+            cpu: passed.cpu.percent(passed.cpu.busy),
             ..Top::default()
         };
         finish(top, processes)
@@ -110,11 +112,10 @@ impl LinuxProcesses {
         passed: &Passed,
         io_before: &[IoCount],
     ) -> Process {
-        let share = |cpu: CpuUse| (used.total() as f64 / cpu.capacity_ticks * 100.0).min(100.0);
         let mut described = Process {
             pid: process.pid,
             name: scan.name(process),
-            cpu: passed.cpu.map(share),
+            cpu: passed.cpu.percent(used.total() as f64 / ticks_per_second()),
             mem: process.resident_pages.saturating_mul(page_size() as u64),
             ..Process::default()
         };
@@ -149,3 +150,10 @@ impl LinuxProcesses {
         is_known.then(|| bytes.saturating_sub(earlier) as f64 / passed.seconds)
     }
 }
+
+fn ticks_per_second() -> f64 {
+    clock_ticks_per_second() as f64
+}
+
+#[cfg(test)]
+mod tests;
