@@ -9,6 +9,7 @@ mod loading;
 mod measure;
 mod metrics;
 mod navigate;
+mod past;
 mod pointer;
 mod processes;
 mod properties;
