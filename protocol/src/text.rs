@@ -66,7 +66,11 @@ impl From<&str> for SafeText {
 /// ```
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    if text.chars().any(unsafe_character_filter()) {
+    // Most texts are ASCII, and looks have many.
+    let is_printable = |byte: u8| matches!(byte, b' '..=b'~');
+    if text.bytes().all(is_printable) {
+        Cow::Borrowed(text)
+    } else if text.chars().any(unsafe_character_filter()) {
         let mut is_unsafe = unsafe_character_filter();
         text.chars().map(|c| if is_unsafe(c) { REPLACEMENT } else { c }).collect()
     } else {

@@ -158,6 +158,12 @@ impl Store {
         (self.values_max / (self.columns() + STAMP_NUMBERS)).max(1)
     }
 
+    /// Returns the time spans that the store keeps at most, and that fit if samples are `interval` apart.
+    pub(crate) fn reach(&self, interval: Duration) -> (Duration, Duration) {
+        let rows = u32::try_from(self.rows_max()).unwrap_or(u32::MAX);
+        (self.keep, interval.saturating_mul(rows))
+    }
+
     pub(crate) fn columns(&self) -> usize {
         self.column_values.len()
     }

@@ -101,22 +101,24 @@ impl Cursor {
     /// Moves to the beginning of a stream of every `every`th sample. `resume` has priority over
     /// `history`.
     pub(crate) fn seek(&mut self, history: History, resume: Option<Resume>, every: u64) {
-        let RingState { samples, .. } = &*self.ring.lock();
-        self.lost += samples.tail.0.saturating_sub(self.next.position.0);
+        let RingState { samples, .. } = &mut *self.ring.lock();
+        self.lost += samples.tail().0.saturating_sub(self.next.position.0);
         let newest = samples.newest();
-        let resumed = resume.and_then(|resume| samples.position_after(resume));
-        let at = |position| NextSample { position, segment: samples.segment_at(position) };
-        let (next, history_last) = match (resumed, history) {
-            (Some((position, segment)), _) => (NextSample { position, segment }, newest),
-            (None, History::All) => (at(samples.tail), newest),
-            (None, History::Last(span)) => (at(samples.first_within(span)), newest),
-            (None, History::None) => {
+        let (position, history_last) = match history {
+            History::All => (samples.tail(), newest),
+            History::Last(span) => (samples.first_within(span), newest),
+            History::None => {
                 let next = samples.newest_multiple_of(every).unwrap_or(newest.next());
-                (at(next), next.previous())
+                (next, next.previous())
             }
         };
-        self.next = next;
+        self.next = NextSample { position, segment: samples.segment_at(position) };
         self.history_last = Some(history_last);
+        if let Some((position, segment)) = resume.and_then(|resume| samples.position_after(resume))
+        {
+            self.next = NextSample { position, segment };
+            self.history_last = Some(newest);
+        }
     }
 
     /// Returns a cursor of the samples from the beginning of `history` up to `before`, which is not
@@ -124,7 +126,7 @@ impl Cursor {
     pub(crate) fn earlier(&self, history: History, before: Time) -> Cursor {
         let mut earlier = Cursor::new(&self.ring, 0);
         earlier.seek(history, None, 1);
-        let end = self.ring.lock().samples.first_since(before);
+        let end = self.ring.lock().samples.rows.first_since(before);
         earlier.history_last = Some(end.previous());
         if history == History::None {
             earlier.next.position = end;
@@ -144,8 +146,8 @@ impl Cursor {
         let samples = &mut state.samples;
         let newest = samples.newest();
         let last = self.history_last.map_or(newest, |last| last.min(newest));
-        self.lost += samples.tail.0.saturating_sub(self.next.position.0);
-        let next = self.next.position.max(samples.tail);
+        self.lost += samples.tail().0.saturating_sub(self.next.position.0);
+        let next = self.next.position.max(samples.tail());
         if self.history_last.take_if(|last| next > *last).is_some() {
             return ReadOutcome::Live;
         }
@@ -190,7 +192,7 @@ impl NextSample {
     /// Moves past evicted samples and into the next segment. Returns the outcome that the reader
     /// must see first, if there is one.
     fn advance(&mut self, samples: &Samples, selection: &Selection) -> Option<ReadOutcome> {
-        let position = self.position.max(samples.tail);
+        let position = self.position.max(samples.tail());
         let segment = samples.segment_at(position);
         if position == self.position && segment == self.segment {
             return None;

@@ -14,15 +14,15 @@ pub(super) fn limit_notes(notes: &str, top: usize) -> String {
             _ => {}
         }
     }
-    for look in &mut looks {
-        limit(look, top);
-    }
-    looks.iter().map(Look::to_string).collect()
+    looks.into_iter().map(|look| limit_look(look, top).to_string()).collect()
 }
 
-/// Keeps the `top` processes highest by CPU, and those highest by memory, in their order. The CPU of
-/// the others counts as `other`.
-fn limit(look: &mut Look, top: usize) {
+/// Returns the look with the `top` processes highest by CPU, and those highest by memory, in their
+/// order. The CPU of the others counts as `other`.
+pub(crate) fn limit_look(mut look: Look, top: usize) -> Look {
+    if look.processes.len() <= top {
+        return look;
+    }
     let cpu = |process: &Process| process.cpu.unwrap_or(0.0);
     let mut listed = vec![false; look.processes.len()];
     let mut order: Vec<usize> = (0..listed.len()).collect();
@@ -40,6 +40,7 @@ fn limit(look: &mut Look, top: usize) {
     });
     // Rounded, because sums of tenths have more decimals.
     look.top.other = look.top.other.map(|other| ((other + removed) * 10.0).round() / 10.0);
+    look
 }
 
 #[cfg(test)]
