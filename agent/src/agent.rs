@@ -53,7 +53,7 @@ impl Default for AgentSettings {
     fn default() -> AgentSettings {
         AgentSettings {
             interval: Duration::from_secs(1),
-            history: Duration::from_hours(1),
+            history: Duration::from_hours(24),
             clients_max: 1024,
             clients_per_address_max: 256,
         }

@@ -92,7 +92,7 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "DURATION",
-        default_value = "1h",
+        default_value = "24h",
         value_parser = parse_duration,
         allow_hyphen_values = true
     )]

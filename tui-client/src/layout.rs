@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  header
+//!  finding, while something is wrong
 //!  ┌ chart ─┬ chart ─┐
 //!  ├ chart ─┼ chart ─┤   or one chart, or only the table, or one line of values
 //!  └ times ─┴ times ─┘   a time axis for each column of charts
@@ -68,7 +69,7 @@ pub enum Page {
     Fullscreen,
 }
 
-/// Position of the data table on the dashboard.
+/// Position of the table of samples or processes on the dashboard. In fullscreen, it is below or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TablePosition {
     Below,
@@ -81,6 +82,8 @@ pub(crate) enum TablePosition {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     pub(crate) header: Rect,
+    /// What is wrong with the source.
+    pub(crate) finding: Rect,
     /// Rows of the sources.
     pub(crate) sources: Rect,
     /// Visible charts, from left to right and then down.
@@ -119,6 +122,8 @@ pub(crate) struct LayoutShape {
     pub(crate) is_roomy: bool,
     /// Rows that the statistics between mark and crosshair need; 0 without a mark.
     pub(crate) stats_rows: u16,
+    /// True if something is wrong with the source.
+    pub(crate) has_finding: bool,
     /// Number of sources in one chart, if several are compared.
     pub(crate) compared_sources: usize,
 }
@@ -133,6 +138,10 @@ pub(crate) fn layout(area: Rect, shape: LayoutShape) -> Layout {
     layout.header = Rect { height: header, ..area };
     let mut body = Rect { y: area.y + header, height: area.height - header, ..area };
     layout.footer = take_bottom(&mut body, u16::from(area.height >= FOOTER_FROM_ROWS));
+    if shape.has_finding && area.height >= FOOTER_FROM_ROWS {
+        layout.finding = Rect { height: 1, ..body };
+        body = Rect { y: body.y + 1, height: body.height - 1, ..body };
+    }
     if shape.stats_rows > 0 && body.height > CHART_ROWS_MIN {
         // Statistics take at most a third of the body and leave room for a chart.
         let rows_max = (body.height / 3).max(1).min(body.height - CHART_ROWS_MIN);
@@ -150,10 +159,13 @@ pub(crate) fn layout(area: Rect, shape: LayoutShape) -> Layout {
             layout.charts = single_chart(body, shape);
         }
         (Page::Dashboard, TablePosition::Alone) => layout.table = body,
-        (Page::Dashboard, TablePosition::Below) if body.height >= TABLE_FROM_ROWS => {
+        (Page::Dashboard | Page::Fullscreen, TablePosition::Below)
+            if body.height >= TABLE_FROM_ROWS =>
+        {
             let rows = (body.height * 3 / 10).clamp(TABLE_ROWS.0, TABLE_ROWS.1);
             layout.table = take_bottom(&mut body, rows);
-            layout.charts = grid(body, shape);
+            let is_single = shape.page == Page::Fullscreen;
+            layout.charts = if is_single { single_chart(body, shape) } else { grid(body, shape) };
         }
         (Page::CompareGrid | Page::Dashboard, _) if body.height >= CHART_ROWS_MIN => {
             layout.charts = grid(body, shape);
@@ -207,7 +219,7 @@ const STATE_FROM_WIDTH: u16 = 36;
 const VALUES_MAX: u16 = 3;
 
 /// Minimum columns of a small chart: a narrower one is not readable.
-const SPARKLINE_WIDTH_MIN: u16 = 10;
+pub(crate) const SPARKLINE_WIDTH_MIN: u16 = 10;
 
 /// Divides the rows of a list of sources. `name_width` is the width of the longest name, and
 /// `longest_value` of the longest value with its name. `has_clock` is true if any clock differs.
@@ -347,6 +359,7 @@ mod tests {
         let charts = layout.charts.iter().map(|place| place.area);
         let others = [
             layout.header,
+            layout.finding,
             layout.sources,
             layout.legend,
             layout.stats,
@@ -365,6 +378,7 @@ mod tests {
             (Page::Dashboard, TablePosition::Alone, 7),
             (Page::Dashboard, TablePosition::Off, 0),
             (Page::Fullscreen, TablePosition::Below, 3),
+            (Page::Fullscreen, TablePosition::Off, 3),
             (Page::Overview, TablePosition::Alone, 0),
             (Page::CompareOverlay, TablePosition::Below, 0),
             (Page::CompareGrid, TablePosition::Off, 0),
@@ -378,6 +392,7 @@ mod tests {
                     chosen: 3,
                     is_roomy: false,
                     stats_rows,
+                    has_finding: stats_rows == 3,
                     compared_sources: 5,
                 };
                 let layout = layout(area, shape);

@@ -9,6 +9,7 @@
 //!  import      tables of other programs: dialect, times, units
 //!  event       events of a link: rows, columns, outages, faults
 //!  history_progress  part of a history that has arrived
+//!  time_ranges  sets of times
 //!  link        connect, subscribe, read, reconnect, resume: the only code that touches a source
 //!  prometheus  sources behind a Prometheus server, as links see an agent
 //!    │ events
@@ -19,9 +20,10 @@
 //!  store       one series per column, with gaps
 //!  units       formatting of values
 //!  watched     samples and state of one source
+//!    │  thresholds  warning and critical levels of columns
+//!    │  diagnosis   what is wrong with a machine, as a sentence
 //!    ├─▶ check     report on a source in a few lines
 //!    │
-//!    │  thresholds  warning and critical levels of columns
 //!    │  charts      assignment of columns to charts
 //!    │  keys        key bindings
 //!    │  theme       colours and signs
@@ -48,6 +50,7 @@ pub mod check;
 mod cli;
 mod column_union;
 mod config;
+mod diagnosis;
 mod digits;
 pub mod event;
 mod history_progress;
@@ -65,6 +68,7 @@ pub mod source;
 pub mod store;
 pub mod theme;
 pub mod thresholds;
+mod time_ranges;
 pub mod time_spec;
 mod units;
 pub mod view;

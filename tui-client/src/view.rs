@@ -3,10 +3,12 @@
 mod chart;
 mod compare;
 mod empty;
+mod finding;
 mod footer;
 mod header;
 mod help;
 mod overview;
+mod processes;
 mod stats;
 mod table;
 mod text;
@@ -22,13 +24,18 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let area = area.intersection(buf.area);
     let layout = app.layout(area);
     header::render(app, &layout, buf);
+    finding::render(app, layout.finding, buf);
     match app.screen.page {
         Page::Overview => overview::render(app, layout.sources, buf),
         Page::CompareOverlay | Page::CompareGrid => compare::render(app, &layout, buf),
         Page::Dashboard | Page::Fullscreen => chart::render_all(app, &layout.charts, buf),
     }
     stats::render(app, &layout, buf);
-    table::render(app, layout.table, buf);
+    if app.screen.shows_processes() {
+        processes::render(app, &layout, buf);
+    } else {
+        table::render(app, layout.table, buf);
+    }
     header::render_value_line(app, layout.value_line, buf);
     let is_empty = match app.screen.page {
         Page::Overview => false,
@@ -36,8 +43,9 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
         Page::Dashboard | Page::Fullscreen => app.sources.charts().is_empty(),
     };
     if is_empty && layout.value_line.is_empty() {
-        let rows = area.height - layout.header.height - layout.footer.height;
-        empty::render(app, Rect { y: layout.header.bottom(), height: rows, ..area }, buf);
+        let above = layout.header.height + layout.finding.height;
+        let rows = area.height - above - layout.footer.height;
+        empty::render(app, Rect { y: area.y + above, height: rows, ..area }, buf);
     }
     footer::render(app, &layout, area, buf);
     if let Some(scroll) = app.screen.help_scroll {
@@ -64,6 +72,9 @@ fn replace_non_ascii(area: Rect, buf: &mut Buffer) {
 
 /// Returns the rows that move up with each new sample: the data table without its head.
 pub fn scrolling_rows(app: &App) -> Rect {
+    if app.screen.shows_processes() {
+        return Rect::ZERO;
+    }
     let table = app.layout(app.area()).table;
     let head = table.height.min(1);
     Rect { y: table.y + head, height: table.height - head, ..table }

@@ -6,13 +6,13 @@
 mod authority;
 #[cfg(target_os = "linux")]
 mod descriptors;
+mod earlier;
 #[cfg(target_os = "linux")]
 mod hangs;
 #[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(target_os = "linux")]
 mod inherited;
-#[cfg(target_os = "linux")]
 mod looks;
 #[expect(unreachable_pub, dead_code, reason = "other crates use this file as well")]
 mod loopback;
@@ -30,5 +30,7 @@ mod stdio;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(target_os = "linux")]
+mod top;
 #[cfg(target_os = "linux")]
 mod trouble;
