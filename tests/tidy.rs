@@ -67,6 +67,7 @@ fn state_and_rendering_of_the_screen_are_pure() {
         "units",
         "keys",
         "thresholds",
+        "diagnosis",
         "zone",
         "theme",
         "digits",

@@ -32,6 +32,7 @@ use self::linux::LinuxProcesses as Processes;
 use self::other::OtherProcesses as Processes;
 use self::schedule::Schedule;
 use crate::kernel::root::Root;
+use crate::source::cpu_use::CpuUse;
 use crate::source::{Machine, MetricSource};
 use crate::vitals::thread_cpu_time;
 
@@ -41,13 +42,11 @@ pub struct MachineWithLooks {
     top: u16,
     /// `None` without looks.
     looker: Option<Looker>,
-    /// Time of the newest sample.
-    sampled_at: Instant,
 }
 
 /// Thread that looks on request.
 struct Looker {
-    requests: SyncSender<()>,
+    requests: SyncSender<CpuUse>,
     looks: Receiver<Finished>,
     schedule: Schedule,
     /// Time of the sample with which the look in progress began.
@@ -74,7 +73,7 @@ impl Machine {
             None
         });
         let top = if looker.is_some() { top } else { 0 };
-        MachineWithLooks { machine: self, top, looker, sampled_at: Instant::now() }
+        MachineWithLooks { machine: self, top, looker }
     }
 }
 
@@ -84,10 +83,10 @@ impl MetricSource for MachineWithLooks {
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
-        self.sampled_at = Instant::now();
         self.machine.sample(values);
-        if let Some(looker) = &mut self.looker {
-            looker.begin_if_due(self.sampled_at);
+        let now = self.machine.sampled_at();
+        if let Some(looker) = self.looker.as_mut().filter(|looker| looker.is_due(now)) {
+            looker.begin(now, self.machine.take_cpu_use());
         }
     }
 
@@ -96,7 +95,7 @@ impl MetricSource for MachineWithLooks {
     }
 
     fn look(&mut self, time: Time) -> Option<Look> {
-        self.looker.as_mut()?.take(self.sampled_at, time)
+        self.looker.as_mut()?.take(self.machine.sampled_at(), time)
     }
 
     fn min_interval(&self) -> Duration {
@@ -114,20 +113,18 @@ impl Looker {
         let thread = thread::Builder::new().name("looks".to_owned());
         thread.spawn(move || run(processes, &requested, &finished))?;
         let mut looker = Looker { requests, looks, schedule: Schedule::default(), begun: None };
-        looker.begin(Instant::now());
+        looker.begin(Instant::now(), CpuUse::default());
         Ok(looker)
     }
 
-    /// Begins a look if one is due at a sample.
-    fn begin_if_due(&mut self, now: Instant) {
-        if self.begun.is_none() && self.schedule.is_due(now) {
-            self.begin(now);
-        }
+    fn is_due(&self, now: Instant) -> bool {
+        self.begun.is_none() && self.schedule.is_due(now)
     }
 
-    fn begin(&mut self, now: Instant) {
+    /// Begins a look with a sample. `cpu` is the CPU use since the previous begin.
+    fn begin(&mut self, now: Instant, cpu: CpuUse) {
         // The thread takes requests until this value is dropped, and there is one at a time.
-        self.begun = self.requests.try_send(()).ok().map(|()| now);
+        self.begun = self.requests.try_send(cpu).ok().map(|()| now);
     }
 
     /// Returns the look that has finished since the last call, if there is one. `sampled_at` and `time`
@@ -144,10 +141,10 @@ impl Looker {
     }
 }
 
-fn run(mut processes: Processes, requests: &Receiver<()>, finished: &SyncSender<Finished>) {
-    while requests.recv().is_ok() {
+fn run(mut processes: Processes, requests: &Receiver<CpuUse>, finished: &SyncSender<Finished>) {
+    while let Ok(cpu) = requests.recv() {
         let (before, begun) = (thread_cpu_time(), Instant::now());
-        let look = processes.look();
+        let look = processes.look(cpu);
         let used = thread_cpu_time().zip(before).map(|(now, before)| now.saturating_sub(before));
         let cost = used.unwrap_or_else(|| begun.elapsed());
         if finished.send(Finished { look, cost }).is_err() {

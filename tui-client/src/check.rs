@@ -10,7 +10,8 @@ use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use crate::event::{Event, Rows, StreamInfo};
+use crate::diagnosis::Diagnosis;
+use crate::event::{Event, Rows, Sample, StreamInfo};
 use crate::import::Recognized;
 use crate::link::write;
 use crate::output::connect_error;
@@ -43,8 +44,9 @@ struct CheckReport {
     /// Findings of the import, for a table of another program.
     recognized: Option<Arc<Recognized>>,
     has_connected: bool,
+    /// Number of live rows, and the newest one of the history.
     rows: u64,
-    /// The first [`ROWS_SHOWN`] rows as text.
+    /// The first [`ROWS_SHOWN`] of these rows as text.
     first_rows: Vec<String>,
     first_fault: Option<SafeText>,
     warnings: Vec<SafeText>,
@@ -129,6 +131,7 @@ impl CheckReport {
             }
             Event::Warning(text) => self.warnings.push(text.clone()),
             Event::Connected => self.has_connected = true,
+            Event::Live if self.is_in_history() => self.drop_history(),
             Event::Disconnected { reason, refused: false, .. } if !self.has_connected => {
                 end = Some(Err(connect_error(&self.watched.name, reason.as_str())));
             }
@@ -145,18 +148,27 @@ impl CheckReport {
         end
     }
 
+    /// Returns whether rows come from before the connection.
+    fn is_in_history(&self) -> bool {
+        let connection = &self.watched.connection;
+        self.watched.header().is_some() && !connection.is_recording() && !connection.caught_up
+    }
+
+    /// Leaves the newest row of the history in the report.
+    fn drop_history(&mut self) {
+        self.rows = self.rows.min(1);
+        self.first_rows.drain(..self.first_rows.len().saturating_sub(1));
+    }
+
     fn add_rows(&mut self, rows: &Rows) {
-        let Some(stream) = &self.watched.ingest.stream else { return };
+        let Some(stream) = self.watched.ingest.stream.clone() else { return };
         for sample in rows.iter() {
             self.rows += 1;
+            if self.is_in_history() && self.first_rows.len() == ROWS_SHOWN {
+                self.first_rows.remove(0);
+            }
             if self.first_rows.len() < ROWS_SHOWN {
-                let time = utc_text(sample.time);
-                let seq = sample.seq.map_or(String::new(), |seq| format!(" #{seq}"));
-                let mut values = String::new();
-                let schema = stream.schema.clone().with_stamp(Stamp::None);
-                let shown = sample.values.iter().copied().take(COLUMNS_SHOWN);
-                schema.write_row(&mut values, None, None, shown);
-                self.first_rows.push(format!("{time}{seq}  {values}"));
+                self.first_rows.push(row_text(&stream, sample));
             }
             let transit = sample.received.ms_since(sample.time);
             self.transit_ms = self.transit_ms.into_iter().chain([transit]).min();
@@ -202,8 +214,19 @@ impl CheckReport {
         if let Some(clock) = self.clock_text() {
             line("clock", &clock);
         }
+        if let Some(finding) = self.finding_text() {
+            line("finding", &finding);
+        }
         self.warnings.iter().for_each(|warning| line("warning", warning.as_str()));
         text
+    }
+
+    /// Describes what is wrong with the machine. `None` if its columns do not say so.
+    fn finding_text(&self) -> Option<String> {
+        let diagnosis = Diagnosis::at(&self.watched, self.watched.store().newest()?);
+        let finding = diagnosis.finding(&self.watched).map(|finding| finding.text(usize::MAX));
+        let is_possible = diagnosis.is_possible();
+        is_possible.then(|| finding.unwrap_or_else(|| "no problem found".to_owned()))
     }
 
     /// Describes thresholds of columns that the source does not have. Another source may have them.
@@ -248,6 +271,17 @@ impl CheckReport {
             _ => format!("{seconds:.1} s behind this machine, or rows arrive that late"),
         })
     }
+}
+
+/// Formats a row: `2026-11-22T23:33:43.602Z #128  26.6 2300.0 1.7`.
+fn row_text(stream: &StreamInfo, sample: Sample<'_>) -> String {
+    let time = utc_text(sample.time);
+    let seq = sample.seq.map_or(String::new(), |seq| format!(" #{seq}"));
+    let mut values = String::new();
+    let schema = stream.schema.clone().with_stamp(Stamp::None);
+    let shown = sample.values.iter().copied().take(COLUMNS_SHOWN);
+    schema.write_row(&mut values, None, None, shown);
+    format!("{time}{seq}  {values}")
 }
 
 /// Describes the machine of a header: `web-1, Debian 12, 1 core, 64.0 GiB, agent 0.1.0`.
@@ -324,7 +358,7 @@ mod tests {
             sender.send(event).await.unwrap();
         }
         let mut out = Vec::new();
-        let watched = Watched::new("web-1:1027", false, CHECK_MAX);
+        let watched = Watched::new("web-1:1027", false, Duration::from_hours(1));
         let end = run(watched, thresholds, receiver, &mut out).await;
         let end = end.map_or_else(|error| format!("{error:#}"), |()| "found".to_owned());
         drop(sender);
@@ -347,7 +381,8 @@ mod tests {
              1970-01-01T00:00:09.990Z #7  12.5 0.40\n         \
              1970-01-01T00:00:09.995Z #8  nan 0.41\n\
              faults   1, first: field 1: invalid number \"hello\"\n\
-             clock    in sync within 0.005 s\n"
+             clock    in sync within 0.005 s\n\
+             finding  no problem found\n"
         );
     }
 
@@ -372,10 +407,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_problem_in_the_history_is_found_and_only_live_rows_are_counted() {
+        let header = HEADER.replace("load1", "load1 psi_cpu:%").replace("now=", "");
+        let mut text = header;
+        for second in 0..130 {
+            let _ = writeln!(text, "{second}.990 {} 99.0 2.50 14.0", second + 1);
+        }
+        text.push_str("# live\n130.990 131 99.0 2.50 14.0\n131.990 132 99.0 2.50 14.0\n");
+        let (text, _) = check(&text).await;
+        let rows = "rows     3 in 3.0 s, first rows:\n         1970-01-01T00:02:09.990Z #130 ";
+        assert!(text.contains(rows), "{text}");
+        let finding =
+            "finding  CPU saturated for over 2m 11s: 99 % busy, tasks wait 14 % of the time\n";
+        assert!(text.ends_with(finding), "{text}");
+        let (text, _) = check("# columns time:s volts:V\n9 1\n").await;
+        assert!(!text.contains("finding"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_clock_offset_is_reported() {
         let clock = |row: &'static str| async move {
             let (text, _) = check(&format!("{HEADER}{row} 7 1 1\n")).await;
-            text.lines().last().unwrap().to_owned()
+            text.lines().find(|line| line.starts_with("clock")).unwrap().to_owned()
         };
         assert_eq!(clock("100.000").await, "clock    90.0 s ahead of this machine");
         let late = "clock    8.0 s behind this machine, or rows arrive that late";
@@ -392,7 +445,7 @@ mod tests {
             let mut events = vec![Event::Connecting, Event::Connected, sent];
             events.extend(reader.drain_events());
             let (text, _) = check_events(events).await;
-            text.lines().last().unwrap().to_owned()
+            text.lines().find(|line| line.starts_with("clock")).unwrap().to_owned()
         };
         assert_eq!(clock("2.000", "2.000").await, "clock    8.0 s behind this machine");
         assert_eq!(clock("10.000", "2.000").await, "clock    rows arrive 8.0 s late");

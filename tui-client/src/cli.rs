@@ -37,6 +37,9 @@ const DEFAULT_WINDOW: Duration = Duration::from_mins(5);
 /// Default history of the screen: 10 min.
 const DEFAULT_HISTORY: History = History::Last(Duration::from_mins(10));
 
+/// History of a check: 3 min. Some problems are found only after two minutes.
+const CHECK_HISTORY: History = History::Last(Duration::from_mins(3));
+
 /// Extra history to request: 1 min. The agent counts history back from the connection, which a
 /// password prompt may delay.
 const CONNECT_MARGIN: Duration = Duration::from_mins(1);
@@ -105,7 +108,8 @@ impl CliSettings {
 
     /// Returns whether looks at the processes are shown, reported or recorded.
     pub(crate) fn uses_looks(&self) -> bool {
-        let has_looks = matches!(self.format, OutputFormat::Tui | OutputFormat::Raw);
+        let has_looks =
+            matches!(self.format, OutputFormat::Tui | OutputFormat::Raw | OutputFormat::Top);
         has_looks || self.args.check || self.args.record.is_some()
     }
 
@@ -330,11 +334,12 @@ fn build_settings(
     }
     let sources = source_specs(command_line, &config, &args)?;
     let default_history = if is_tui { DEFAULT_HISTORY } else { History::None };
+    let history = args.history.unwrap_or(default_history);
+    let history = if args.check { CHECK_HISTORY } else { history };
     args.count = args.count.filter(|_| !is_tui);
     args.fullscreen &= !args.no_fullscreen;
     args.fill &= !args.no_fill;
     args.mouse |= !args.no_mouse;
-    let history = args.history.unwrap_or(default_history);
     let colours = Colours { palette: args.theme.unwrap_or_default(), ..config.colours };
     let Config { keys, thresholds, .. } = config;
     let typed_request = command_line.typed_request(&args, format);

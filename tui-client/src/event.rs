@@ -1,5 +1,6 @@
 //! Events of a source, sent by its link. The screen and all outputs receive the same events.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ pub enum Event {
     Health(Health),
     /// Unchanged note, for the raw output and recordings.
     Note(Note),
+    /// Earlier samples, which the user asked for: they come beside the rows.
+    Past(PastEvent),
     /// Faulty lines, skipped since the previous `Faults` event.
     Faults {
         /// Number of lines.
@@ -82,6 +85,26 @@ pub enum Event {
         /// Error in the last line.
         last: SafeText,
     },
+}
+
+/// Event of earlier samples.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PastEvent {
+    /// Description of the rows that follow.
+    Stream(Arc<StreamInfo>),
+    /// Samples, in order.
+    Rows(Rows),
+    /// Look at the processes.
+    Look(Arc<Look>),
+    /// Rows that are lost to this client, before the row that follows.
+    Skipped {
+        /// Number of rows.
+        count: u64,
+    },
+    /// All samples of these times have arrived.
+    Loaded(Range<Time>),
+    /// The agent sends no more of what was asked for.
+    Failed,
 }
 
 /// Remark on overdue rows.

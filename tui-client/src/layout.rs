@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  header
+//!  finding, while something is wrong
 //!  ┌ chart ─┬ chart ─┐
 //!  ├ chart ─┼ chart ─┤   or one chart, or only the table, or one line of values
 //!  └ times ─┴ times ─┘   a time axis for each column of charts
@@ -81,6 +82,8 @@ pub(crate) enum TablePosition {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     pub(crate) header: Rect,
+    /// What is wrong with the source.
+    pub(crate) finding: Rect,
     /// Rows of the sources.
     pub(crate) sources: Rect,
     /// Visible charts, from left to right and then down.
@@ -119,6 +122,8 @@ pub(crate) struct LayoutShape {
     pub(crate) is_roomy: bool,
     /// Rows that the statistics between mark and crosshair need; 0 without a mark.
     pub(crate) stats_rows: u16,
+    /// True if something is wrong with the source.
+    pub(crate) has_finding: bool,
     /// Number of sources in one chart, if several are compared.
     pub(crate) compared_sources: usize,
 }
@@ -133,6 +138,10 @@ pub(crate) fn layout(area: Rect, shape: LayoutShape) -> Layout {
     layout.header = Rect { height: header, ..area };
     let mut body = Rect { y: area.y + header, height: area.height - header, ..area };
     layout.footer = take_bottom(&mut body, u16::from(area.height >= FOOTER_FROM_ROWS));
+    if shape.has_finding && area.height >= FOOTER_FROM_ROWS {
+        layout.finding = Rect { height: 1, ..body };
+        body = Rect { y: body.y + 1, height: body.height - 1, ..body };
+    }
     if shape.stats_rows > 0 && body.height > CHART_ROWS_MIN {
         // Statistics take at most a third of the body and leave room for a chart.
         let rows_max = (body.height / 3).max(1).min(body.height - CHART_ROWS_MIN);
@@ -210,7 +219,7 @@ const STATE_FROM_WIDTH: u16 = 36;
 const VALUES_MAX: u16 = 3;
 
 /// Minimum columns of a small chart: a narrower one is not readable.
-const SPARKLINE_WIDTH_MIN: u16 = 10;
+pub(crate) const SPARKLINE_WIDTH_MIN: u16 = 10;
 
 /// Divides the rows of a list of sources. `name_width` is the width of the longest name, and
 /// `longest_value` of the longest value with its name. `has_clock` is true if any clock differs.
@@ -350,6 +359,7 @@ mod tests {
         let charts = layout.charts.iter().map(|place| place.area);
         let others = [
             layout.header,
+            layout.finding,
             layout.sources,
             layout.legend,
             layout.stats,
@@ -382,6 +392,7 @@ mod tests {
                     chosen: 3,
                     is_roomy: false,
                     stats_rows,
+                    has_finding: stats_rows == 3,
                     compared_sources: 5,
                 };
                 let layout = layout(area, shape);

@@ -20,9 +20,10 @@
 //!  store       one series per column, with gaps
 //!  units       formatting of values
 //!  watched     samples and state of one source
+//!    │  thresholds  warning and critical levels of columns
+//!    │  diagnosis   what is wrong with a machine, as a sentence
 //!    ├─▶ check     report on a source in a few lines
 //!    │
-//!    │  thresholds  warning and critical levels of columns
 //!    │  charts      assignment of columns to charts
 //!    │  keys        key bindings
 //!    │  theme       colours and signs
@@ -49,6 +50,7 @@ pub mod check;
 mod cli;
 mod column_union;
 mod config;
+mod diagnosis;
 mod digits;
 pub mod event;
 mod history_progress;

@@ -12,7 +12,7 @@ mod insert;
 mod kinds;
 mod looks;
 mod merge;
-mod processes;
+mod process_order;
 mod pyramid;
 mod slots;
 
@@ -27,7 +27,7 @@ pub(crate) use kinds::{Magnitude, ValueKind};
 pub(crate) use looks::ALL_LOOKS_BYTES_MAX;
 pub use looks::Looks;
 pub(crate) use looks::covers;
-pub use processes::{ProcessOrder, sum_of_looks};
+pub use process_order::ProcessOrder;
 pub use slots::{Slot, SlotPoint, Slots, Window};
 
 /// Maximum number of values in a store, times and sequence numbers included, regardless of
@@ -156,6 +156,12 @@ impl Store {
     /// Returns the maximum number of samples.
     fn rows_max(&self) -> usize {
         (self.values_max / (self.columns() + STAMP_NUMBERS)).max(1)
+    }
+
+    /// Returns the time spans that the store keeps at most, and that fit if samples are `interval` apart.
+    pub(crate) fn reach(&self, interval: Duration) -> (Duration, Duration) {
+        let rows = u32::try_from(self.rows_max()).unwrap_or(u32::MAX);
+        (self.keep, interval.saturating_mul(rows))
     }
 
     pub(crate) fn columns(&self) -> usize {

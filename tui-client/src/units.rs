@@ -59,21 +59,27 @@ impl MachineCapacity {
 
 /// Formats the limits of a container: `limit 1.5 cores, 512.0 MiB`. Returns `None` without limits.
 pub(crate) fn container_limits_text(header: &Header) -> Option<String> {
-    let word = |cores: f64| if cores > 1.0 { "cores" } else { "core" };
-    let cores = header.cpu_limit.map(|limit| format!("{limit} {}", word(limit.cores())));
-    let memory = header.memory_limit.map(|bytes| {
-        let (value, prefix) = Prefixes::Binary.shorten(bytes as f64);
-        format!("{} {prefix}B", number_text(value, 1))
-    });
+    let cores = header.cpu_limit.map(|limit| cores_text(limit.cores()));
+    let memory = header.memory_limit.map(bytes_text);
     let limits: Vec<String> = [cores, memory].into_iter().flatten().collect();
     (!limits.is_empty()).then(|| format!("limit {}", limits.join(", ")))
 }
 
-/// Formats bytes per second: `48 B/s`, `4.1 KiB/s`.
-pub(crate) fn rate_text(bytes: u64) -> String {
+/// Formats a number of cores: `1 core`, `1.5 cores`.
+pub(crate) fn cores_text(cores: f64) -> String {
+    format!("{cores} {}", if cores > 1.0 { "cores" } else { "core" })
+}
+
+/// Formats bytes: `48 B`, `4.1 KiB`.
+pub(crate) fn bytes_text(bytes: u64) -> String {
     let (value, prefix) = Prefixes::Binary.shorten(bytes as f64);
     let decimals = usize::from(!prefix.is_empty());
-    format!("{} {prefix}B/s", number_text(value, decimals))
+    format!("{} {prefix}B", number_text(value, decimals))
+}
+
+/// Formats bytes per second: `48 B/s`, `4.1 KiB/s`.
+pub(crate) fn rate_text(bytes: u64) -> String {
+    format!("{}/s", bytes_text(bytes))
 }
 
 /// Display format of the values of a column.

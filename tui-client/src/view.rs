@@ -3,6 +3,7 @@
 mod chart;
 mod compare;
 mod empty;
+mod finding;
 mod footer;
 mod header;
 mod help;
@@ -23,6 +24,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let area = area.intersection(buf.area);
     let layout = app.layout(area);
     header::render(app, &layout, buf);
+    finding::render(app, layout.finding, buf);
     match app.screen.page {
         Page::Overview => overview::render(app, layout.sources, buf),
         Page::CompareOverlay | Page::CompareGrid => compare::render(app, &layout, buf),
@@ -41,8 +43,9 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
         Page::Dashboard | Page::Fullscreen => app.sources.charts().is_empty(),
     };
     if is_empty && layout.value_line.is_empty() {
-        let rows = area.height - layout.header.height - layout.footer.height;
-        empty::render(app, Rect { y: layout.header.bottom(), height: rows, ..area }, buf);
+        let above = layout.header.height + layout.finding.height;
+        let rows = area.height - above - layout.footer.height;
+        empty::render(app, Rect { y: area.y + above, height: rows, ..area }, buf);
     }
     footer::render(app, &layout, area, buf);
     if let Some(scroll) = app.screen.help_scroll {

@@ -2,6 +2,7 @@
 
 mod connection;
 mod ingest;
+mod past;
 mod rates;
 mod samples;
 mod transit;
@@ -17,6 +18,8 @@ use crate::units::MachineCapacity;
 use connection::{Connection, Limits};
 pub use connection::{Outage, State};
 use ingest::Ingest;
+use past::Past;
+pub(crate) use past::PastLimit;
 use transit::Transit;
 
 /// Source with its connection, its clock offset and its samples.
@@ -36,6 +39,7 @@ pub struct Watched {
     pub ingest: Ingest,
     /// Looks at the processes.
     pub looks: Looks,
+    past: Past,
     transit: Transit,
 }
 
@@ -50,6 +54,7 @@ impl Watched {
             connection: Connection::default(),
             ingest: Ingest::new(Store::new(0, retention)),
             looks: Looks::new(retention),
+            past: Past::default(),
             transit: Transit::default(),
         }
     }
@@ -127,6 +132,7 @@ impl Watched {
                 self.transit.end_history(self.ingest.newest_of_run(), interval, now);
                 self.update_clock();
             }
+            Event::Past(past) => self.apply_past(past),
             Event::Skipped { count } => self.ingest.skip(count),
             Event::Faults { count, last, .. } => self.ingest.add_faults(count, last),
         }
@@ -155,6 +161,9 @@ impl Watched {
         }
         self.transit.add(sample, self.interval().unwrap_or_default());
         self.connection.receive(sample.received);
+        if self.header().is_some() {
+            self.past.add_row(sample.time);
+        }
         self.ingest.add(sample, caught_up, is_recording);
         self.connection.advance_history(sample.time, self.transit.agent_time(sample.received));
     }

@@ -1,47 +1,52 @@
-//! CPU use over any time, in % of the same as the column `cpu`. Linux only.
+//! CPU use over several samples.
 
-use rustix::param::clock_ticks_per_second;
-use tokio::time::Instant;
+use std::ops::AddAssign;
 
-use super::limits::ContainerLimits;
-use super::modes::CpuModesReader;
-use crate::kernel::root::Root;
-
-/// CPU use since the previous one.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// CPU time in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct CpuUse {
-    /// User, system and steal, in % of the capacity.
-    pub(crate) percent: f64,
-    /// Ticks that are 100 %: of all cores, of those that the container may use, or of its quota.
-    pub(crate) capacity_ticks: f64,
+    /// Time in use: of programs, of the kernel, and stolen by other virtual machines.
+    pub(crate) busy: f64,
+    /// Time that is 100 % in the column `cpu`: of all cores, of those that the container may use, or its
+    /// quota.
+    pub(crate) capacity: f64,
 }
 
-/// Reader of the CPU use, with the limits of the container.
-pub(crate) struct CpuUseReader {
-    modes: CpuModesReader,
-    limits: ContainerLimits,
-    last: Instant,
-}
-
-impl CpuUseReader {
-    pub(crate) fn new(root: &Root) -> CpuUseReader {
-        let (modes, limits) = (CpuModesReader::new(root), ContainerLimits::new(root));
-        CpuUseReader { modes, limits, last: Instant::now() }
+impl CpuUse {
+    /// Returns the use that is `percent` of `capacity`.
+    pub(super) fn new(percent: f64, capacity: f64) -> CpuUse {
+        CpuUse { busy: percent / 100.0 * capacity, capacity }
     }
 
-    /// Returns the use since the previous call. `None` if it is not known.
-    pub(crate) fn read(&mut self, at: Instant) -> Option<CpuUse> {
-        let passed = at.saturating_duration_since(std::mem::replace(&mut self.last, at));
-        self.limits.refresh(at);
-        self.modes.set_cores(self.limits.cores());
-        let modes = self.modes.shares_and_ticks();
-        if let Some([percent, ..]) = self.limits.cpu_use(at) {
-            let cores = self.limits.cpu_limit()?.cores();
-            let capacity_ticks = passed.as_secs_f64() * cores * clock_ticks_per_second() as f64;
-            return (!percent.is_nan()).then_some(CpuUse { percent, capacity_ticks });
-        }
-        let ([user, system, _, steal], ticks) = modes?;
-        let percent = (user + system + steal).min(100.0);
-        Some(CpuUse { percent, capacity_ticks: ticks as f64 })
+    /// Returns CPU time in % of the capacity. `None` if it is not known.
+    pub(crate) fn percent(self, seconds: f64) -> Option<f64> {
+        let is_known = self.busy.is_finite() && self.capacity > 0.0;
+        is_known.then(|| (seconds / self.capacity * 100.0).clamp(0.0, 100.0))
+    }
+}
+
+impl AddAssign for CpuUse {
+    /// Adds the use of another time.
+    fn add_assign(&mut self, other: CpuUse) {
+        self.busy += other.busy;
+        self.capacity += other.capacity;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn use_is_the_mean_of_the_samples() {
+        let mut cpu_use = CpuUse::default();
+        assert_eq!(cpu_use.percent(1.0), None);
+        cpu_use += CpuUse::new(100.0, 2.0);
+        cpu_use += CpuUse::new(25.0, 4.0);
+        assert_eq!(cpu_use, CpuUse { busy: 3.0, capacity: 6.0 });
+        assert_eq!(cpu_use.percent(cpu_use.busy), Some(50.0));
+        assert_eq!(cpu_use.percent(7.0), Some(100.0));
+        cpu_use += CpuUse::new(f64::NAN, 2.0);
+        assert_eq!(cpu_use.percent(1.0), None, "an unknown sample");
     }
 }

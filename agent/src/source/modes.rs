@@ -32,12 +32,8 @@ impl CpuModesReader {
         }
     }
 
-    /// Returns the shares of user, system, iowait and steal since the previous call, %.
-    pub(super) fn shares(&mut self) -> Option<[f64; 4]> {
-        self.shares_and_ticks().map(|(shares, _)| shares)
-    }
-
-    /// Returns the same, and the ticks of all of this time.
+    /// Returns the shares of user, system, iowait and steal since the previous call, %, and the ticks of
+    /// all cores that count.
     pub(super) fn shares_and_ticks(&mut self) -> Option<([f64; 4], u64)> {
         let now = self.times();
         let ((last_count, last), (count, now)) = (std::mem::replace(&mut self.last, now)?, now?);

@@ -3,7 +3,8 @@
 //! The kernel adds the whole CPU time of an ended child to its parent, once the parent has waited for it. A
 //! child that an earlier look saw has brought its earlier time along, which belongs to earlier looks and
 //! is subtracted here. A child that ended was waited for by its parent; if the parent has ended too, by
-//! an ancestor. Time of children for which nobody waits is nobody's.
+//! an ancestor: that of the parent, or the one that adopts orphans. Time of children for which nobody
+//! waits is nobody's.
 
 /// Numbers of a process in a look. Times are in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,12 @@ pub(super) struct Used {
     pub(super) had_known_children: bool,
 }
 
+impl ProcessRecord {
+    fn total(&self) -> u64 {
+        self.own.saturating_add(self.children)
+    }
+}
+
 impl Used {
     pub(super) fn total(self) -> u64 {
         self.own.saturating_add(self.children)
@@ -47,17 +54,46 @@ pub(super) fn used_between(
     since: u64,
 ) -> Vec<Used> {
     let mut used: Vec<Used> = now.iter().map(|process| used_by(before, process, since)).collect();
-    for ended in before.iter().filter(|process| position(now, process).is_none()) {
-        let earlier = ended.own.saturating_add(ended.children);
-        if earlier == 0 {
-            continue;
-        }
-        if let Some(waiter) = waiter_for(ended, earlier, before, now, &used) {
-            used[waiter].children -= earlier;
-            used[waiter].had_known_children = true;
-        }
+    let has_ended = |process: &&ProcessRecord| position(now, process).is_none();
+    let ended = before.iter().filter(has_ended).filter(|process| process.total() > 0);
+    let (orphans, others): (Vec<&ProcessRecord>, Vec<&ProcessRecord>) =
+        ended.partition(|process| parent_now(process.parent, before, now).is_none());
+    for child in others {
+        let parent = parent_now(child.parent, before, now);
+        subtract(child.total(), parent.into_iter(), &mut used);
+    }
+    for child in orphans {
+        let ancestors = ancestors(child, before).filter_map(|pid| parent_now(pid, before, now));
+        subtract(child.total(), ancestors, &mut used);
     }
     used
+}
+
+/// Subtracts the earlier time of an ended child from the first of `waiters` that can have waited for it:
+/// whose time of children grew by this time at least. There is none if a process ignores its children.
+fn subtract(earlier: u64, mut waiters: impl Iterator<Item = usize>, used: &mut [Used]) {
+    if let Some(waiter) = waiters.find(|waiter| used[*waiter].children >= earlier) {
+        used[waiter].children -= earlier;
+        used[waiter].had_known_children = true;
+    }
+}
+
+/// Returns the pids of the ancestors of a process, from its parent on.
+fn ancestors<'b>(
+    process: &ProcessRecord,
+    before: &'b [ProcessRecord],
+) -> impl Iterator<Item = u32> + use<'b> {
+    let parent_of = |pid: &u32| {
+        let at = before.binary_search_by_key(pid, |record| record.pid).ok()?;
+        Some(before[at].parent)
+    };
+    std::iter::successors(Some(process.parent), parent_of).take(ANCESTORS_MAX)
+}
+
+/// Returns the position in `now` of the process that had this pid in `before`.
+fn parent_now(pid: u32, before: &[ProcessRecord], now: &[ProcessRecord]) -> Option<usize> {
+    let at = before.binary_search_by_key(&pid, |record| record.pid).ok()?;
+    position(now, &before[at])
 }
 
 fn used_by(before: &[ProcessRecord], process: &ProcessRecord, since: u64) -> Used {
@@ -80,32 +116,6 @@ fn position(records: &[ProcessRecord], process: &ProcessRecord) -> Option<usize>
     (records[at].start == process.start).then_some(at)
 }
 
-/// Returns the position in `now` of the process that waited for an ended child: whose time of children grew
-/// by the time of the child.
-fn waiter_for(
-    ended: &ProcessRecord,
-    earlier: u64,
-    before: &[ProcessRecord],
-    now: &[ProcessRecord],
-    used: &[Used],
-) -> Option<usize> {
-    let mut parent = ended.parent;
-    for generation in 0..ANCESTORS_MAX {
-        let at = before.binary_search_by_key(&parent, |record| record.pid).ok()?;
-        if let Some(waiter) = position(now, &before[at]) {
-            if used[waiter].children >= earlier {
-                return Some(waiter);
-            }
-            if generation == 0 {
-                // The parent is there and ignores its children.
-                return None;
-            }
-        }
-        parent = before[at].parent;
-    }
-    None
-}
-
 /// Limits the time of children to `available` ticks, which all processes together have used beyond their
 /// own time. More than that includes earlier time: of children that were hidden, for example.
 pub(super) fn limit_children(used: &mut [Used], available: u64) {
@@ -119,3 +129,6 @@ pub(super) fn limit_children(used: &mut [Used], available: u64) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::listed::{finish, highest};
 use super::users::UserNames;
 use crate::kernel::root::Root;
+use crate::source::cpu_use::CpuUse;
 
 /// Reader of the processes.
 pub(super) struct OtherProcesses {
@@ -29,12 +30,10 @@ impl OtherProcesses {
         OtherProcesses { system, top: usize::from(top), users, before: None }
     }
 
-    /// Reads the processes. `None` the first time.
-    pub(super) fn look(&mut self) -> Option<Look> {
+    /// Reads the processes. `cpu` is the CPU use of all since the previous call. `None` the first time.
+    pub(super) fn look(&mut self, cpu: CpuUse) -> Option<Look> {
         let now = Instant::now();
         let system = self.system.as_mut()?;
-        // Before the processes, whose refresh counts as one of the CPU use.
-        system.refresh_cpu_usage();
         let kind = ProcessRefreshKind::nothing().with_cpu().with_memory().with_disk_usage();
         let kind = kind.with_user(UpdateKind::OnlyIfNotSet).without_tasks();
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
@@ -42,23 +41,21 @@ impl OtherProcesses {
         let seconds = now.saturating_duration_since(before).as_secs_f64();
         let all: Vec<&SystemProcess> = system.processes().values().collect();
         // In thousandths of a percent, to be compared.
-        let cpu: Vec<u64> = all.iter().map(|it| (it.cpu_usage() * 1000.0) as u64).collect();
+        let used: Vec<u64> = all.iter().map(|it| (it.cpu_usage() * 1000.0) as u64).collect();
         let memory: Vec<u64> = all.iter().map(|it| it.memory()).collect();
-        let cores = system.cpus().len().max(1) as f64;
-        let listed = highest(&cpu, &memory, self.top).into_iter();
+        let listed = highest(&used, &memory, self.top).into_iter();
         let users = &mut self.users;
         let processes: Vec<Process> =
-            listed.map(|at| describe(all[at], cores, seconds, users, now)).collect();
-        let percent = f64::from(system.global_cpu_usage()).clamp(0.0, 100.0);
+            listed.map(|at| describe(all[at], cpu, seconds, users, now)).collect();
         let count = u32::try_from(all.len()).ok();
-        let (over, cpu) = (Some(seconds), Some(percent));
+        let (over, cpu) = (Some(seconds), cpu.percent(cpu.busy));
         Some(finish(Top { over, processes: count, cpu, ..Top::default() }, processes))
     }
 }
 
 fn describe(
     process: &SystemProcess,
-    cores: f64,
+    cpu: CpuUse,
     seconds: f64,
     users: &mut UserNames,
     now: Instant,
@@ -72,7 +69,8 @@ fn describe(
         name: SafeText::new(&name),
         user: process.user_id().map(|user| users.name(**user, now)),
         unit: None,
-        cpu: Some((f64::from(process.cpu_usage()) / cores).clamp(0.0, 100.0)),
+        // In % of one core.
+        cpu: cpu.percent(f64::from(process.cpu_usage()) / 100.0 * seconds),
         mem: process.memory(),
         io: (seconds > 0.0).then(|| bytes / seconds),
     }

@@ -60,6 +60,7 @@ impl App {
             chosen,
             is_roomy: page == Page::Dashboard && has_uncrowded_first_page(charts),
             stats_rows,
+            has_finding: self.shows_finding(),
             compared_sources: self.sources.compared().len(),
         };
         let divided = layout(area, shape);

@@ -27,6 +27,8 @@ impl App {
             // Equal sources keep the order in which they were given.
             sources.sort_by(|a, b| heat(*b).total_cmp(&heat(*a)));
         }
+        // Within the order, sources with a problem come first.
+        sources.sort_by_cached_key(|at| !self.has_finding(*at));
         sources
     }
 

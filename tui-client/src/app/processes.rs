@@ -1,5 +1,7 @@
 //! Table of processes, in place of the data table, and the look that it shows.
 
+use std::borrow::Cow;
+
 use loadline_protocol::{Look, Time};
 
 use super::App;
@@ -28,16 +30,19 @@ pub(crate) struct ProcessTable {
 
 impl App {
     /// Returns the look at the time of the sample shown as numbers. Until the next look, that is the newest one.
-    pub(crate) fn shown_look(&self) -> Option<Look> {
+    pub(crate) fn shown_look(&self) -> Option<Cow<'_, Look>> {
         let time = self.shown_sample()?.time();
         let looks = &self.sources.watched().looks;
-        looks.at(time).or_else(|| looks.newest().filter(|look| is_current(look, time)).cloned())
+        match looks.newest() {
+            Some(newest) if is_current(newest, time) => Some(Cow::Borrowed(newest)),
+            _ => looks.at(time).map(Cow::Owned),
+        }
     }
 
     /// Returns the look in the table: the shown one, or the sum from the mark to the crosshair.
-    pub(crate) fn listed_look(&self) -> Option<Look> {
+    pub(crate) fn listed_look(&self) -> Option<Cow<'_, Look>> {
         match &self.selection.statistics {
-            Some(statistics) => statistics.processes.clone(),
+            Some(statistics) => statistics.processes.as_ref().map(Cow::Borrowed),
             None => self.shown_look(),
         }
     }

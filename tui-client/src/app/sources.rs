@@ -6,6 +6,7 @@ use loadline_protocol::Time;
 
 use super::{COMPARED_SOURCES_MAX, Order};
 use crate::charts::{Chart, ChartKind, ChartLine, ReferenceLine, charts, value_format};
+use crate::diagnosis::Diagnosis;
 use crate::event::Event;
 use crate::layout::Page;
 use crate::store::{Store, StoredSample};
@@ -39,6 +40,8 @@ pub struct SourceView {
     /// below each other span the same time.
     pub(crate) label_width: u16,
     threshold_levels: Vec<ThresholdLevels>,
+    /// What is wrong at the newest sample, or at that of the pause.
+    pub(super) diagnosis: Diagnosis,
     /// Interval requested from the agent and not yet answered.
     pub(super) requested_interval: Option<Duration>,
 }
@@ -52,6 +55,7 @@ impl SourceView {
             formats,
             label_width: 0,
             threshold_levels: limits,
+            diagnosis: Diagnosis::default(),
             requested_interval: None,
         }
     }
@@ -67,6 +71,7 @@ impl SourceView {
         self.label_width = self.formats.iter().map(ValueFormat::label_width).max().unwrap_or(0);
         self.charts = charts(columns, &self.formats, machine);
         self.charts.sort_by_key(|chart| is_missing(watched, chart));
+        self.diagnosis.set_columns(columns);
         self.threshold_levels =
             columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
         for chart in &mut self.charts {
@@ -167,6 +172,11 @@ impl Sources {
         time.shifted_ms(-self.clock_offset_ms(source))
     }
 
+    /// Returns a time on the time axis by a source's clock.
+    pub(super) fn source_time(&self, source: usize, time: Time) -> Time {
+        time.shifted_ms(self.clock_offset_ms(source))
+    }
+
     /// Returns the number of a source's samples up to a time on the axis.
     pub(super) fn count_until(&self, source: usize, time: Time) -> usize {
         let ms = time.as_millis() + self.clock_offset_ms(source);
@@ -256,6 +266,12 @@ impl Sources {
         if is_stream || version(watched) != before {
             self.make_charts(source);
         }
+    }
+
+    /// Decides what is wrong with a source at its newest sample.
+    pub(super) fn diagnose(&mut self, source: usize) {
+        let SourceView { diagnosis, watched, .. } = &mut self.views[source];
+        diagnosis.follow(watched);
     }
 
     /// Shows a source. Returns whether it has other columns than the last one.

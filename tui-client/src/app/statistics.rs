@@ -7,7 +7,7 @@ use loadline_protocol::{Look, Time};
 use super::{App, Sources};
 use crate::charts::{Chart, ChartLine};
 use crate::layout::{Layout, Page};
-use crate::store::{Looks, covers, sum_of_looks};
+use crate::store::covers;
 
 /// Statistics of the samples from the mark to the crosshair, both included.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,11 +43,11 @@ impl Statistics {
         let (first, last) = (mark.min(crosshair), mark.max(crosshair));
         let (from, to) = (sources.time_at(first)?, sources.time_at(last)?);
         let columns = sources.watched().columns().map_or(0, <[_]>::len);
-        let stats = (0..columns).map(|column| column_stats(store.values(column, first..last + 1)));
-        let columns = stats.collect();
-        let span = (store.get(first)?.time(), store.get(last)?.time());
-        let looks: Vec<Look> = looks_over(&sources.watched().looks, span).collect();
-        let processes = sum_of_looks(looks.iter());
+        let columns =
+            (0..columns).map(|column| column_stats(store.values(column, first..last + 1)));
+        let columns = columns.collect();
+        let span = store.get(first)?.time()..=store.get(last)?.time();
+        let processes = sources.watched().looks.sum(span);
         Some(Statistics { from, to, samples: last - first + 1, columns, processes })
     }
 
@@ -86,12 +86,6 @@ impl App {
         let (first, rows, all) = self.visible_series(&self.layout(self.area()));
         self.selection.first_series = first.saturating_add_signed(lines).min(all - rows);
     }
-}
-
-/// Returns the looks that cover a part of a span, by the clock of their source.
-fn looks_over(looks: &Looks, (from, to): (Time, Time)) -> impl Iterator<Item = Look> + Clone {
-    // The look after the end covers the end.
-    looks.between(from..=to).chain(looks.at(to).filter(move |look| look.top.time > to))
 }
 
 fn column_stats(values: impl Iterator<Item = f64>) -> Option<ColumnStats> {

@@ -108,6 +108,7 @@ mod tests {
             chosen,
             is_roomy: charts > FIRST_PAGE_CHARTS,
             stats_rows: 0,
+            has_finding: false,
             compared_sources: 1,
         }
     }

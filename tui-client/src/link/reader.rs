@@ -2,6 +2,7 @@
 
 mod answer;
 mod output;
+mod past;
 mod phase;
 mod plain;
 mod recorded;
@@ -25,6 +26,7 @@ use crate::event::{Event, StreamInfo};
 use crate::import::{IMPORT_LINE_MAX, PlainLine, Refusal, RowError};
 pub(super) use output::ResumeState;
 use output::{Output, RowClock};
+pub(super) use past::PastReader;
 use phase::{PendingLine, ReaderPhase};
 use plain::with_point;
 use recorded::header_after_cut;
@@ -50,6 +52,8 @@ pub struct StreamReader {
     row: Row,
     selection: ColumnSelection,
     output: Output,
+    /// Reader of the earlier samples that were asked for.
+    pub(super) past: Option<PastReader>,
     disconnect: Option<Disconnect>,
     /// True if a ping was answered since the last [`take_pong`](StreamReader::take_pong).
     has_pong: bool,
@@ -220,7 +224,13 @@ impl StreamReader {
             return self.handle_line(&line[at..], now);
         }
         match self.parse_line(line)? {
-            Line::Blank | Line::Past(_) => {}
+            Line::Blank => {}
+            Line::Past(text) => {
+                // Without a request for them, they are comments.
+                if let Some(past) = &mut self.past {
+                    past.read(text, now, &mut self.options, &mut self.output.events)?;
+                }
+            }
             Line::Note(Note::Top(top)) => self.output.begin_look(top),
             Line::Note(Note::Process(process)) => self.output.add_process(process)?,
             Line::Note(note) => self.handle_note(note),
@@ -237,11 +247,15 @@ impl StreamReader {
         match &note {
             Note::Header(header) => {
                 self.output.begin_header(header.run);
+                self.past.iter_mut().for_each(|past| past.begin(header.now));
                 self.warn_of_pending_rows();
                 // Pending rows are dropped: the answer to the request contains them.
                 // A recording of a plain stream starts with an empty header.
                 let nothing = Header { version: header.version, ..Header::default() };
-                self.subscribe(Some(header.clone()).filter(|header| *header != nothing), None);
+                // Only an agent that was asked can be asked for earlier samples.
+                let oldest = header.oldest.filter(|_| !self.is_unrequested);
+                let header = Some(Header { oldest, ..header.clone() });
+                self.subscribe(header.filter(|header| *header != nothing), None);
             }
             Note::Columns(columns) => self.handle_columns(columns),
             Note::Live => self.output.events.push(Event::Live),

@@ -1,5 +1,7 @@
 //! Looks at the processes of a source, by time. Compact: names that repeat are kept once.
 
+mod sum;
+
 use std::collections::{HashSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -148,7 +150,7 @@ impl Looks {
     }
 
     /// Returns the looks in a span of time, the oldest first.
-    pub fn between(&self, span: RangeInclusive<Time>) -> impl Iterator<Item = Look> + Clone {
+    pub fn between(&self, span: RangeInclusive<Time>) -> impl Iterator<Item = Look> {
         let from = self.looks.partition_point(|look| look.top.time < *span.start());
         let until = self.looks.partition_point(|look| look.top.time <= *span.end());
         self.looks.range(from..until.max(from)).map(StoredLook::to_look)

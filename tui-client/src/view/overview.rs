@@ -7,9 +7,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::chart::{Cells, Layer, cross_cell};
 use super::header::{age_text, clock_offset_text, state_reason, state_style};
-use super::text::{CommonAffixes, put, put_right, shortened};
+use super::text::{CommonAffixes, fill, put, put_right, shortened};
 use crate::app::{App, SourceView};
-use crate::layout::SourceRowParts;
+use crate::layout::{SPARKLINE_WIDTH_MIN, SourceRowParts};
 use crate::store::Slots;
 use crate::theme::{HIGHLIGHT, STRONG};
 use crate::thresholds::Level;
@@ -77,6 +77,21 @@ impl SourceRow<'_> {
             }
             None => self.render_chart(chart, buf),
         }
+        self.render_finding(chart, buf);
+    }
+
+    /// Writes what is wrong with the source over the chart. Only if there is room, the newest part of the chart
+    /// remains.
+    fn render_finding(&self, chart: Rect, buf: &mut Buffer) {
+        let Some(finding) = self.app.finding(self.source) else { return };
+        let room = usize::from(chart.width);
+        let text = finding.text(room);
+        let rest = room.saturating_sub(text.width() + 1);
+        let is_chart_left = rest >= usize::from(SPARKLINE_WIDTH_MIN);
+        let cleared = if is_chart_left { text.width() + 1 } else { room };
+        fill(buf, Rect { width: cleared as u16, ..chart }, ' ', Style::reset());
+        let style = self.app.theme.level(finding.level, STRONG);
+        put(buf, chart, &shortened(&text, room), style);
     }
 
     /// Returns the part of the row in a column.

@@ -13,7 +13,7 @@ use crate::drawn::{ASCII, MONO};
 use crate::stage::{AppStage, START, check_frame, check_frames, header, server_values, stream};
 
 /// Returns a look that an agent took `second` seconds after the start.
-fn look(second: i64) -> Look {
+pub(crate) fn look(second: i64) -> Look {
     let time = Time::from_millis(START + second * 1000);
     let cpu = (server_values(second)[0] * 10.0).round() / 10.0;
     let hog = if (90..150).contains(&second) { "ffmpeg" } else { "postgres" };
@@ -50,7 +50,7 @@ fn parse(text: &str) -> Look {
 
 /// Returns a connected agent with four minutes of samples, and a look every five seconds except in the
 /// minute from 30 s on.
-fn watching() -> AppStage {
+pub(crate) fn watching_processes() -> AppStage {
     let mut stage = AppStage::new("127.0.0.1:1027");
     stage.event(Event::Connected);
     stage.event(with_header(header(7), Some(5)));
@@ -93,7 +93,7 @@ fn titles(stage: &mut AppStage, width: u16, height: u16) -> String {
 
 #[test]
 fn the_processes_of_the_newest_look() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     let samples = stage.frame(120, 36);
     assert!(samples.lines().last().unwrap().contains("w processes"), "{samples}");
     stage.type_keys("w");
@@ -107,7 +107,7 @@ fn the_processes_of_the_newest_look() {
 
 #[test]
 fn the_processes_at_the_crosshair() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     stage.frame(120, 36);
     stage.type_keys("wc");
     stage.type_keys(&"T".repeat(100));
@@ -122,7 +122,7 @@ fn the_processes_at_the_crosshair() {
 
 #[test]
 fn the_sums_from_the_mark_to_the_crosshair() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     stage.frame(120, 36);
     stage.type_keys("wc");
     stage.type_keys(&"T".repeat(70));
@@ -133,7 +133,7 @@ fn the_sums_from_the_mark_to_the_crosshair() {
 
 #[test]
 fn a_look_that_arrives_later_counts_for_a_span_that_it_covers() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     stage.frame(120, 36);
     stage.row(243, &server_values(243));
     stage.type_keys("wcmT");
@@ -147,7 +147,7 @@ fn a_look_that_arrives_later_counts_for_a_span_that_it_covers() {
 
 #[test]
 fn processes_are_sorted_by_cpu_or_memory() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     stage.frame(120, 36);
     stage.type_keys("wo");
     check_frame("processes_by_memory", &mut stage, 120, 36);
@@ -157,7 +157,7 @@ fn processes_are_sorted_by_cpu_or_memory() {
 
 #[test]
 fn more_processes_than_rows_are_scrolled_with_the_keys_of_the_table() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     stage.frame(80, 24);
     stage.type_keys("w");
     let first = |stage: &mut AppStage| names(stage, 80, 24)[0].clone();
@@ -179,7 +179,7 @@ fn more_processes_than_rows_are_scrolled_with_the_keys_of_the_table() {
 
 #[test]
 fn without_charts_the_processes_scroll_by_page() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     stage.frame(40, 8);
     stage.type_keys("w");
     assert_eq!(names(&mut stage, 40, 8)[0], "postgres");
@@ -191,7 +191,7 @@ fn without_charts_the_processes_scroll_by_page() {
 
 #[test]
 fn the_processes_show_although_the_table_is_off() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     stage.frame(80, 24);
     stage.type_keys("dd");
     let off = stage.frame(80, 24);
@@ -205,7 +205,7 @@ fn the_processes_show_although_the_table_is_off() {
 
 #[test]
 fn fullscreen_names_three_processes_and_has_the_table_below_the_chart() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     stage.frame(120, 36);
     stage.type_keys("f");
     check_frames("processes_fullscreen", &mut stage);
@@ -218,7 +218,7 @@ fn fullscreen_names_three_processes_and_has_the_table_below_the_chart() {
 
 #[test]
 fn a_narrow_title_leaves_out_the_process_before_any_number() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     let title = |stage: &mut AppStage, width| titles(stage, width, 24);
     assert!(
         title(&mut stage, 80).starts_with(" 1  CPU ─ postgres 47 % ─────── 67.1 %    2  Memory")
@@ -233,7 +233,7 @@ fn a_narrow_title_leaves_out_the_process_before_any_number() {
 
 #[test]
 fn a_time_without_a_look_names_no_process_and_says_so() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     stage.frame(120, 36);
     stage.type_keys("wc");
     stage.type_keys(&"T".repeat(180));
@@ -328,7 +328,7 @@ fn times_of_looks_are_those_of_the_axis() {
 #[test]
 fn themes_without_colours_and_ascii_show_the_order() {
     for (name, theme) in [("mono", MONO), ("ascii", Theme { utf8: false, ..ASCII })] {
-        let mut stage = watching();
+        let mut stage = watching_processes();
         stage.app.theme = theme;
         stage.frame(80, 24);
         stage.type_keys("wc");
@@ -338,7 +338,7 @@ fn themes_without_colours_and_ascii_show_the_order() {
 
 #[test]
 fn a_name_from_outside_cannot_reach_the_terminal() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     let long = "\u{202e}x".repeat(300);
     let hostile = format!(
         "# top time={} over=1e300 cpu=1e300\n# proc pid=1 name=\"\x1b[2J\u{7}\" user={long} unit={long} cpu=1e300 mem=18446744073709551615 io=1e300",
@@ -357,7 +357,7 @@ fn a_name_from_outside_cannot_reach_the_terminal() {
 
 #[test]
 fn the_rows_of_processes_do_not_move_up_with_each_sample() {
-    let mut stage = watching();
+    let mut stage = watching_processes();
     stage.frame(80, 24);
     assert!(!view::scrolling_rows(&stage.app).is_empty());
     stage.type_keys("w");

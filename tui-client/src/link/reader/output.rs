@@ -194,6 +194,8 @@ pub(in crate::link) struct ResumeState {
     pub(in crate::link) last: Option<Resume>,
     /// Timestamp of the last delivered row, by the agent's clock.
     pub(in crate::link) last_time: Option<Time>,
+    /// Earliest timestamp of the rows so far. All samples since then were delivered.
+    pub(in crate::link) first_time: Option<Time>,
     /// Time of the last delivered row without a timestamp.
     pub(in crate::link) last_plain_time: Option<Time>,
     /// Columns of the fields of a plain row.
@@ -225,6 +227,7 @@ impl ResumeState {
             return Err(LineError::TimeNotIncreasing(time));
         }
         (self.last, self.last_time) = (at, Some(time));
+        self.first_time = Some(self.first_time.map_or(time, |first| first.min(time)));
         Ok(true)
     }
 }
