@@ -363,6 +363,16 @@ mod tests {
     }
 
     #[test]
+    fn samples_that_were_evicted_before_they_were_read_are_counted_once() {
+        let mut ring = ring(3, 2);
+        let mut cursor = ring.handle.cursor();
+        cursor.seek(History::All, None, 1);
+        (4..=10).for_each(|number| ring.push(second(number), &[1.0, 0.5]));
+        assert_eq!(read_all(&mut cursor, &ALL), ["live", "lost 1-7", "8", "9", "10"]);
+        assert_eq!((cursor.take_lost(), cursor.take_lost()), (7, 0));
+    }
+
+    #[test]
     fn another_run_cannot_be_resumed() {
         let ring = ring(3, 10);
         let mut cursor = ring.handle.cursor();
