@@ -261,10 +261,10 @@ fn missing_looks_text(watched: &Watched) -> &'static str {
     }
 }
 
-/// Returns the first processes of the shown look in an order, for the title of a chart: `ffmpeg 44 %`.
-pub(super) fn highest_texts(app: &App, order: ProcessOrder, count: usize) -> Vec<String> {
+/// Returns the first processes of the shown look in an order, for the title of a chart: `ffmpeg` and `44 %`.
+pub(super) fn highest_texts(app: &App, order: ProcessOrder, count: usize) -> Vec<(String, String)> {
     let Some(look) = app.shown_look() else { return Vec::new() };
-    let text = |process: &&Process| {
+    let texts = |process: &&Process| {
         let value = match order {
             ProcessOrder::Cpu => {
                 let cpu = process.cpu.filter(|cpu| *cpu > 0.0)?;
@@ -272,7 +272,7 @@ pub(super) fn highest_texts(app: &App, order: ProcessOrder, count: usize) -> Vec
             }
             ProcessOrder::Memory => value_text("B", Some(process.mem as f64)),
         };
-        Some(format!("{} {value}", shortened(process.name.as_str(), TITLE_NAME_MAX)))
+        Some((shortened(process.name.as_str(), TITLE_NAME_MAX), value))
     };
-    order.sorted(&look).iter().take(count).map_while(text).collect()
+    order.sorted(&look).iter().take(count).map_while(texts).collect()
 }

@@ -224,7 +224,9 @@ fn a_narrow_title_leaves_out_the_process_before_any_number() {
         title(&mut stage, 80).starts_with(" 1  CPU ─ postgres 47 % ─────── 67.1 %    2  Memory")
     );
     assert_eq!(title(&mut stage, 34), " 1  CPU ─ postgres 47 % ── 67.1 %");
-    assert_eq!(title(&mut stage, 33), " 1  CPU ───────────────── 67.1 %");
+    assert_eq!(title(&mut stage, 33), " 1  CPU ─ postgr~ 47 % ── 67.1 %");
+    assert_eq!(title(&mut stage, 32), " 1  CPU ─ postg~ 47 % ── 67.1 %");
+    assert_eq!(title(&mut stage, 31), " 1  CPU ─────────────── 67.1 %");
     // Charts of other columns name no process.
     let frame = stage.frame(120, 36);
     let load = frame.lines().find(|line| line.contains(" 4  Load ")).unwrap();
