@@ -10,7 +10,7 @@ use loadline::store::{Store, Window};
 use loadline::theme::Theme;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
-use loadline_protocol::{Schema, Seq, Stamp, Time};
+use loadline_protocol::{Look, Process, Schema, Seq, Stamp, Time, Top};
 use ratatui::layout::Size;
 
 /// Timestamp of the first sample, in milliseconds since 1970.
@@ -69,6 +69,43 @@ pub fn subscribed_stream(rows: usize) -> String {
     text
 }
 
+/// Returns [`subscribed_stream`] with a look at eight processes in front of every fifth row.
+#[must_use]
+pub fn looked_stream(rows: usize) -> String {
+    let stream = subscribed_stream(rows);
+    let mut lines = stream.split_inclusive('\n');
+    let mut text: String = lines.by_ref().take(2).collect();
+    for (at, row) in lines.enumerate() {
+        if at % 5 == 0 {
+            text.push_str(&look(BEGIN_MS + 1000 * at as i64).to_string());
+        }
+        text.push_str(row);
+    }
+    text
+}
+
+/// Returns a look at eight processes, of which one has another process id each time.
+fn look(time_ms: i64) -> Look {
+    let of_look = (time_ms / 5000 % 30_000) as u32;
+    let processes = (1..=8_u32).map(|number| Process {
+        pid: if number == 4 { of_look } else { 100 * number },
+        name: format!("program-{number}").as_str().into(),
+        user: Some("www-data".into()),
+        unit: Some(format!("service-{number}.service").as_str().into()),
+        cpu: Some(f64::from((of_look + number) % 100) / 10.0),
+        mem: u64::from(number) << 24,
+        io: Some(f64::from(of_look * 1024)),
+    });
+    let top = Top {
+        time: Time::from_millis(time_ms),
+        over: Some(5.0),
+        processes: Some(412),
+        cpu: Some(63.2),
+        other: Some(4.1),
+    };
+    Look { top, processes: processes.collect() }
+}
+
 /// Returns a plain stream of `rows` rows.
 #[must_use]
 pub fn plain_stream(rows: usize) -> String {
@@ -125,6 +162,16 @@ pub fn window(newest: Time, samples: usize) -> Window {
 /// If a sample is missing, because the measurement would be wrong.
 #[must_use]
 pub fn screen(samples: usize) -> App {
+    screen_of(&subscribed_stream(samples), samples)
+}
+
+/// Returns [`screen`] of a stream with this many samples.
+///
+/// # Panics
+///
+/// As [`screen`].
+#[must_use]
+pub fn screen_of(stream: &str, samples: usize) -> App {
     let settings = ScreenSettings {
         window: Some(Duration::from_secs(samples as u64)),
         fullscreen: false,
@@ -134,7 +181,7 @@ pub fn screen(samples: usize) -> App {
     let watched = Watched::new("web-1", false, RETENTION);
     let size = Size { width: 120, height: 36 };
     let mut app = App::new(watched, settings, size, Time::default());
-    replay(&subscribed_stream(samples), |now, event| {
+    replay(stream, |now, event| {
         app.update(now, Message::Event { source: 0, event });
     });
     assert_eq!(app.sources.watched().store().len(), samples, "every sample is stored");

@@ -9,6 +9,7 @@ mod authority;
 mod black_holes;
 mod corpus;
 mod docs;
+mod looks;
 mod multiple_sources;
 mod scenarios;
 mod simulated;

@@ -88,6 +88,7 @@ async fn csv_has_the_whole_history_and_then_new_samples() {
 async fn columns_and_interval_are_requested_from_the_agent() {
     let server = LoopbackAgent::start(FAST_INTERVAL).await;
     let options = LinkOptions {
+        looks: false,
         follow: false,
         interval: Some(Duration::from_millis(50)),
         history: History::All,

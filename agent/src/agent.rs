@@ -44,13 +44,16 @@ impl AgentSettings {
 
     /// Longest interval: one hour.
     pub const INTERVAL_MAX: Duration = Duration::from_hours(1);
+
+    /// Default number of processes by CPU, and by memory, in a look.
+    pub const TOP: u16 = 5;
 }
 
 impl Default for AgentSettings {
     fn default() -> AgentSettings {
         AgentSettings {
             interval: Duration::from_secs(1),
-            history: Duration::from_hours(1),
+            history: Duration::from_hours(24),
             clients_max: 1024,
             clients_per_address_max: 256,
         }

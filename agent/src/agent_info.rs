@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use loadline_protocol::{
-    Column, Header, LineError, Note, RunId, SafeText, Schema, Stamp, Time, VERSION,
-};
+use loadline_protocol::{Column, Header, LineError, Note, SafeText, Schema, Stamp, Time, VERSION};
 
-use crate::ring::{Columns, Selection};
+use crate::ring::{Columns, Cursor, Selection};
 use crate::source::MachineFacts;
 use loadline_common::with_suggestion;
 
@@ -21,22 +19,21 @@ pub(crate) struct AgentInfo {
 }
 
 impl AgentInfo {
-    /// Returns the header of a stream with every `every`th sample of `run`. The answer to a request has
-    /// the time `now`, and that of the oldest sample.
-    pub(crate) fn header(
+    /// Returns the header and the columns note of a stream from a cursor, or the error message for the
+    /// client if a column was chosen twice. The answer to a request has the time `now`, and that of
+    /// the oldest sample.
+    pub(crate) fn headers(
         &self,
-        run: RunId,
-        interval: Duration,
-        every: u64,
+        cursor: &Cursor,
+        selection: &Selection,
         now: Option<Time>,
-        oldest: Option<Time>,
-    ) -> Note {
-        let interval_ms = interval.as_millis() as u64;
-        Note::Header(Header {
+    ) -> Result<[Note; 2], SafeText> {
+        let interval_ms = cursor.interval().as_millis() as u64;
+        let header = Header {
             version: VERSION,
-            run: Some(run),
+            run: Some(cursor.run()),
             host: Some(self.facts.host.clone()),
-            interval: Some(Duration::from_millis(interval_ms.saturating_mul(every))),
+            interval: Some(Duration::from_millis(interval_ms.saturating_mul(selection.every))),
             os: self.facts.os.clone(),
             cores: self.facts.cores,
             memory: self.facts.memory,
@@ -45,8 +42,9 @@ impl AgentInfo {
             agent: Some(SafeText::new(env!("CARGO_PKG_VERSION"))),
             now,
             top: Some(self.top).filter(|top| *top > 0),
-            oldest,
-        })
+            oldest: now.and(cursor.oldest_time()),
+        };
+        Ok([Note::Header(header), Note::Columns(self.schema_of(selection)?)])
     }
 
     /// Returns the positions of the named columns, or the error message for the client.
@@ -64,7 +62,7 @@ impl AgentInfo {
 
     /// Returns the schema of a subscribed stream, or the error message for the client if a column
     /// was chosen twice.
-    pub(crate) fn schema_of(&self, selection: &Selection) -> Result<Schema, SafeText> {
+    fn schema_of(&self, selection: &Selection) -> Result<Schema, SafeText> {
         let Columns::Chosen(chosen) = &selection.columns else { return Ok(self.schema.clone()) };
         let all = self.schema.columns();
         let columns = chosen.iter().map(|at| all[usize::from(*at)].clone()).collect();

@@ -16,7 +16,7 @@ use loadline_common::{
     AGENT_VARIABLES, GenerateTarget, LocalAgent, parse_switch, unknown_variables,
     usage_or_variable_error, version_text,
 };
-use loadline_protocol::{DurationText, parse_duration};
+use loadline_protocol::{DurationText, TOP_MAX, parse_duration};
 use tracing::Level;
 
 use scope::GivenOptions;
@@ -92,7 +92,7 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "DURATION",
-        default_value = "1h",
+        default_value = "24h",
         value_parser = parse_duration,
         allow_hyphen_values = true
     )]
@@ -108,6 +108,12 @@ pub(crate) struct Options {
         default_value = "cpu,freq,mem,load,swap,net,disk,pressure"
     )]
     pub(crate) collect: GroupSet,
+
+    /// List this many processes that use most CPU, and most memory, in each look; 0 turns looks off
+    ///
+    /// Clients get looks on request, every 5 s: names, users and units, never arguments.
+    #[arg(long, value_name = "N", default_value_t = AgentSettings::TOP, value_parser = parse_top)]
+    pub(crate) top: u16,
 
     /// Also keep the samples in this directory, so that the history survives a restart
     ///
@@ -382,6 +388,11 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     Err(format!("must be from {} to {}", DurationText(min), DurationText(max)))
 }
 
+fn parse_top(text: &str) -> Result<u16, String> {
+    let top = text.parse().ok().filter(|top| *top <= TOP_MAX);
+    top.ok_or_else(|| format!("must be a whole number from 0 to {TOP_MAX}"))
+}
+
 fn parse_client_limit(text: &str) -> Result<usize, String> {
     let limit = text.parse().ok().filter(|limit| (1..=CLIENT_LIMIT_MAX).contains(limit));
     limit.ok_or_else(|| format!("must be a whole number from 1 to {CLIENT_LIMIT_MAX}"))
@@ -416,7 +427,7 @@ mod tests {
             "listen" | "metrics_listen" => "=127.0.0.1:0",
             "interval" | "history" => "=1s",
             "collect" => "=cpu",
-            "max_clients" | "max_clients_per_address" => "=5",
+            "top" | "max_clients" | "max_clients_per_address" => "=5",
             "state_dir" | "tls_cert" | "tls_key" | "tls_client_ca" => "=a",
             "generate" => "=man",
             _ => "",
@@ -444,8 +455,9 @@ mod tests {
         };
         assert_eq!(what(&[]), None);
         assert_eq!(what(&["-i", "2s"]).unwrap(), "--interval has no effect");
-        let all = what(&["-i", "2s", "--history", "1h", "--collect", "cpu"]).unwrap();
-        assert_eq!(all, "--interval, --history and --collect have no effect");
+        let all = ["-i", "2s", "--history", "1h", "--collect", "cpu", "--top", "3"];
+        let expected = "--interval, --history, --collect and --top have no effect";
+        assert_eq!(what(&all).unwrap(), expected);
     }
 
     #[test]
@@ -487,6 +499,7 @@ mod tests {
     fn numeric_options_have_bounds() {
         for (option, edges, beyond) in [
             ("--interval", ["250ms", "1h"], ["249ms", "3600001ms"]),
+            ("--top", ["0", "50"], ["-1", "51"]),
             ("--max-clients", ["1", "1000000"], ["0", "1000001"]),
             ("--max-clients-per-address", ["1", "1000000"], ["0", "1000001"]),
         ] {

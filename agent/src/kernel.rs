@@ -28,7 +28,11 @@ pub(crate) mod numbered_entries;
 mod open_file;
 pub(crate) mod own_process;
 pub(crate) mod pressure;
+#[cfg(target_os = "linux")]
+pub(crate) mod process_files;
+pub(crate) mod process_stat;
 pub(crate) mod process_status;
+pub(crate) mod process_units;
 pub(crate) mod record_file;
 pub(crate) mod root;
 pub(crate) mod stat;

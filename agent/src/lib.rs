@@ -8,6 +8,7 @@
 //!  kernel     parsers and readers of the files below /proc and /sys
 //!  vitals     health of the agent process
 //!  source     collectors of columns: by sysinfo, or by the readers in kernel
+//!  top        looks at the processes, in a thread of its own
 //!    │ values, one for each column
 //!    ▼
 //!  ring       ring buffer of the newest samples, each encoded once: THE ONLY QUEUE
@@ -64,6 +65,7 @@ mod serve;
 mod source;
 mod stdio;
 mod ticker;
+mod top;
 mod vitals;
 
 pub use agent::{Agent, AgentSettings};
@@ -80,3 +82,4 @@ pub use serve::session::{Ending, Service};
 pub use serve::tls::ServerTls;
 pub use source::{GroupError, GroupSet, Machine, MachineFacts, MetricSource, ScriptedSource};
 pub use stdio::serve_stdio;
+pub use top::MachineWithLooks;

@@ -134,8 +134,8 @@ async fn start_agent(
     settings: AgentSettings,
     archive: Option<Archive>,
 ) -> Agent {
-    let (machine, facts) =
-        (Machine::with_groups(&options.collect), MachineFacts::of_this_machine());
+    let machine = Machine::with_groups(&options.collect).with_top(options.top);
+    let facts = MachineFacts::of_this_machine();
     Agent::start_with_archive(machine, facts, settings, archive).await
 }
 

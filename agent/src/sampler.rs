@@ -21,6 +21,7 @@ pub(crate) struct Sampler {
     pub(crate) ring: Ring,
     pub(crate) vitals: Vitals,
     sampled_at: Instant,
+    newest_time: Time,
     /// Values of the newest sample. The buffer is reused.
     values: Vec<f64>,
 }
@@ -41,6 +42,7 @@ impl Sampler {
             vitals: Vitals::new(columns.len()),
             values: Vec::with_capacity(columns.len()),
             sampled_at: Instant::now(),
+            newest_time: Time::default(),
             source,
             columns,
             clock,
@@ -72,6 +74,7 @@ impl Sampler {
     }
 
     fn take_sample(&mut self) {
+        let look = self.source.look(self.newest_time);
         let (time, step) = self.read();
         if let Some(health) = self.vitals.poll_health(self.ring.handle.clients()) {
             self.ring.publish_note(&Note::Health(health));
@@ -79,14 +82,14 @@ impl Sampler {
         if step == ClockStep::Back {
             // Within a run, timestamps must not repeat.
             tracing::warn!(%time, "the clock was set back: a new run begins");
+            // The look is of the run that has ended.
             self.ring.restart(time, &self.values);
-        } else {
-            self.ring.push(time, &self.values);
+            return;
         }
-        // After the row, which does not wait for it.
-        if let Some(look) = self.source.look(time) {
+        if let Some(look) = look {
             self.ring.add_look(&look);
         }
+        self.ring.push(time, &self.values);
     }
 
     /// Reads the clock, and a value for each column: rounded to the decimals of its unit, NaN if
@@ -100,6 +103,7 @@ impl Sampler {
             *value = if value.is_finite() { column.round(*value) } else { f64::NAN };
         }
         self.sampled_at = Instant::now();
+        self.newest_time = clock.0;
         self.vitals.record_sample(&self.columns, &self.values);
         clock
     }

@@ -7,6 +7,7 @@
 //! To add a column, see CONTRIBUTING.md.
 
 mod collector;
+pub(crate) mod cpu_use;
 mod devices;
 mod disk;
 mod filesystems;
@@ -29,6 +30,7 @@ use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 use tokio::time::Instant;
 
 use self::collector::Collector;
+use self::cpu_use::CpuUse;
 pub(crate) use self::group_set::Group;
 pub use self::group_set::{GroupError, GroupSet};
 use self::limits::ContainerLimits;
@@ -63,7 +65,8 @@ pub trait MetricSource: Send {
         0
     }
 
-    /// Looks at the processes if a look is due. `time` is that of the sample before.
+    /// Returns a look that was taken since the sample before, which has this time. It stands in front of the
+    /// next sample.
     fn look(&mut self, _time: Time) -> Option<Look> {
         None
     }
@@ -109,7 +112,18 @@ impl Machine {
         let mut machine = Machine { snapshot, reserve, collectors };
         // The first sample is the baseline for the rates of the next one.
         machine.sample(&mut Vec::new());
+        machine.take_cpu_use();
         machine
+    }
+
+    /// Returns the CPU use since the previous call.
+    pub(crate) fn take_cpu_use(&mut self) -> CpuUse {
+        std::mem::take(&mut self.snapshot.cpu_use)
+    }
+
+    /// Returns the time of the newest sample.
+    pub(crate) fn sampled_at(&self) -> Instant {
+        self.snapshot.at
     }
 }
 

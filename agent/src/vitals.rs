@@ -148,6 +148,14 @@ pub(crate) fn cpu_time() -> Option<Duration> {
     }
 }
 
+/// Returns the CPU time of this thread. Linux only.
+pub(crate) fn thread_cpu_time() -> Option<Duration> {
+    cfg_select! {
+        target_os = "linux" => clock_gettime(ClockId::ThreadCPUTime).try_into().ok(),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;

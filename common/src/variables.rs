@@ -16,13 +16,14 @@ const PREFIX: &str = "LOADLINE_";
 const TEST_PREFIX: &str = "LOADLINE_TEST_";
 
 /// Variables of the agent. Its tests compare them with its options, which `loadline` cannot read.
-pub const AGENT_VARIABLES: [&str; 17] = [
+pub const AGENT_VARIABLES: [&str; 18] = [
     "LOADLINE_AGENT_LISTEN",
     "LOADLINE_AGENT_METRICS_LISTEN",
     "LOADLINE_AGENT_STDIO",
     "LOADLINE_AGENT_INTERVAL",
     "LOADLINE_AGENT_HISTORY",
     "LOADLINE_AGENT_COLLECT",
+    "LOADLINE_AGENT_TOP",
     "LOADLINE_AGENT_STATE_DIR",
     "LOADLINE_AGENT_MAX_CLIENTS",
     "LOADLINE_AGENT_MAX_CLIENTS_PER_ADDRESS",

@@ -63,11 +63,11 @@ impl Top {
     /// Parses the fields that follow the word `top`.
     ///
     /// # Errors
-    /// Without a time, or with an invalid field.
+    /// Without a time, with an invalid field, or with a word that is no field.
     pub(crate) fn parse(text: &str) -> Result<Top, LineError> {
         let (mut top, mut time) = (Top::default(), None);
         for (key, value) in fields(text) {
-            let value = value.as_deref().unwrap_or_default();
+            let value = value.as_deref().ok_or_else(|| LineError::field("top", text))?;
             match key {
                 "time" => time = Some(read("time", value)?),
                 "over" => top.over = number("over", value)?,
@@ -85,11 +85,11 @@ impl Process {
     /// Parses the fields that follow the word `proc`.
     ///
     /// # Errors
-    /// Without a process id or a name, or with an invalid field.
+    /// Without a process id or a name, with an invalid field, or with a word that is no field.
     pub(crate) fn parse(text: &str) -> Result<Process, LineError> {
         let (mut process, mut pid) = (Process::default(), None);
         for (key, value) in fields(text) {
-            let value = value.as_deref().unwrap_or_default();
+            let value = value.as_deref().ok_or_else(|| LineError::field("proc", text))?;
             match key {
                 "pid" => pid = Some(read("pid", value)?),
                 "name" => process.name = cut(value),
@@ -120,10 +120,9 @@ fn number(key: &'static str, value: &str) -> Result<Option<f64>, LineError> {
 }
 
 fn cut(text: &str) -> SafeText {
-    match text.char_indices().nth(PROCESS_TEXT_MAX) {
-        Some((end, _)) => SafeText::new(&text[..end]),
-        None => SafeText::new(text),
-    }
+    let long = Some(text).filter(|text| text.len() > PROCESS_TEXT_MAX);
+    let end = long.and_then(|text| text.char_indices().nth(PROCESS_TEXT_MAX));
+    SafeText::new(end.map_or(text, |(end, _)| &text[..end]))
 }
 
 /// Number with this count of decimals at least.

@@ -190,6 +190,7 @@ impl Note {
         }
         // A comment in prose may begin with a known word. Events have only `key=value` fields.
         let is_event = || fields(rest).all(|(_, value)| value.is_some());
+        let or_comment = |error| if is_event() { Err(error) } else { other() };
         match word {
             "columns" => rest.parse().map(Note::Columns),
             "live" if is_event() => Ok(Note::Live),
@@ -198,8 +199,9 @@ impl Note {
                 Ok(Note::Bye(reason.and_then(|(_, text)| Some(SafeText::new(&text?)))))
             }
             "pong" if is_event() => Ok(Note::Pong),
-            "top" if is_event() => Top::parse(rest).map(Note::Top),
-            "proc" if is_event() => Process::parse(rest).map(Note::Process),
+            // Parsed first: looks are the most frequent notes by far.
+            "top" => Top::parse(rest).map(Note::Top).or_else(or_comment),
+            "proc" => Process::parse(rest).map(Note::Process).or_else(or_comment),
             "agent" if is_event() => Ok(Note::Health(Health::parse(rest))),
             "skipped" if is_event() => parse_skipped(rest),
             "error" if rest.trim_start().starts_with('"') => {

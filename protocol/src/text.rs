@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use unicode_width::UnicodeWidthChar as _;
 
@@ -14,18 +15,18 @@ const REPLACEMENT: char = '\u{FFFD}';
 /// cover the lines above and below.
 const MARKS_MAX: u32 = 4;
 
-/// Text that is safe to print on a terminal.
+/// Text that is safe to print on a terminal. Cheap to clone.
 ///
 /// **Invariant:** no control characters, no bidirectional controls, no invisible characters, no
 /// stacks of combining marks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct SafeText(String);
+pub struct SafeText(Arc<str>);
 
 impl SafeText {
     /// Sanitizes `text`: each unsafe character becomes `U+FFFD`.
     #[must_use]
     pub fn new(text: &str) -> SafeText {
-        SafeText(sanitize(text).into_owned())
+        SafeText(sanitize(text).into())
     }
 
     /// Returns the text as a string slice.
@@ -65,7 +66,11 @@ impl From<&str> for SafeText {
 /// ```
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    if text.chars().any(unsafe_character_filter()) {
+    // Most texts are ASCII, and looks have many.
+    let is_printable = |byte: u8| matches!(byte, b' '..=b'~');
+    if text.bytes().all(is_printable) {
+        Cow::Borrowed(text)
+    } else if text.chars().any(unsafe_character_filter()) {
         let mut is_unsafe = unsafe_character_filter();
         text.chars().map(|c| if is_unsafe(c) { REPLACEMENT } else { c }).collect()
     } else {

@@ -81,11 +81,11 @@ def remove(groups: list[Path]):
 
 
 @contextlib.contextmanager
-def limited():
+def limited(suffix: str = ""):
     """Creates control groups with limits, and removes them afterwards."""
     if os.geteuid():
         raise Skip("a control group needs root")
-    root, name = Path("/sys/fs/cgroup"), f"loadline-check-{os.getpid()}"
+    root, name = Path("/sys/fs/cgroup"), f"loadline-check-{os.getpid()}{suffix}"
     is_v2 = (root / "cgroup.controllers").exists()
     try:
         groups = (cgroup_v2 if is_v2 else cgroups_v1)(root, name)

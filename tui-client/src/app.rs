@@ -9,7 +9,9 @@ mod geometry;
 mod go_to;
 mod navigate;
 mod overview;
+mod past;
 mod pointer;
+mod processes;
 mod rows;
 mod screen;
 mod selection;
@@ -24,7 +26,7 @@ use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use loadline_protocol::Time;
 use ratatui::layout::Size;
 
-use crate::event::Event;
+use crate::event::{Event, PastEvent};
 use crate::keys::Keys;
 use crate::layout::Page;
 use crate::store::StoredSample;
@@ -36,6 +38,7 @@ pub(crate) use compare::COMPARED_SOURCES_MAX;
 pub(crate) use footer::{Footer, TimeInput};
 pub use overview::Order;
 pub(crate) use pointer::Drag;
+pub(crate) use processes::ProcessTable;
 pub(crate) use rows::TableRow;
 pub(crate) use screen::Screen;
 pub(crate) use selection::Selection;
@@ -168,19 +171,34 @@ impl App {
         self.now = now;
         match message {
             Message::Event { source, event } => self.apply_event(source, event),
-            Message::Key(key) if key.kind == KeyEventKind::Release => {}
-            Message::Key(key) if self.is_for_time_input(key) => self.edit_time_input(key),
-            Message::Key(key) => {
-                return self
-                    .keys
-                    .action(key)
-                    .map_or(Flow::Continue, |action| self.handle_action(action));
-            }
-            Message::Mouse(mouse) => self.handle_mouse(mouse),
+            Message::Key(_) | Message::Mouse(_) => return self.handle_input(message),
             Message::Resize(size) => self.size = size,
             Message::Tick => self.handle_tick(),
         }
         Flow::Continue
+    }
+
+    /// Handles a key or the mouse, and loads the earlier samples of another view.
+    fn handle_input(&mut self, message: Message) -> Flow {
+        let (view, destination) = (self.view(), self.selection.destination.take());
+        let mut flow = Flow::Continue;
+        match message {
+            Message::Key(key) if key.kind == KeyEventKind::Release => {}
+            Message::Key(key) if self.is_for_time_input(key) => self.edit_time_input(key),
+            Message::Key(key) => {
+                let action = self.keys.action(key);
+                flow = action.map_or(Flow::Continue, |action| self.handle_action(action));
+            }
+            Message::Mouse(mouse) => self.handle_mouse(mouse),
+            Message::Event { .. } | Message::Resize(_) | Message::Tick => {}
+        }
+        if self.view() == view {
+            // The user has not gone elsewhere.
+            self.selection.destination = self.selection.destination.take().or(destination);
+        } else {
+            self.load_view();
+        }
+        flow
     }
 
     fn apply_event(&mut self, source: usize, event: Event) {
@@ -189,14 +207,31 @@ impl App {
         }
         let Some(SourceView { watched, .. }) = self.sources.all().get(source) else { return };
         let has_ended = matches!(event, Event::Ended { .. });
+        let past_end = match &event {
+            Event::Past(PastEvent::Loaded(_)) => Some(false),
+            Event::Past(PastEvent::Failed) => Some(true),
+            _ => None,
+        };
         // Columns of samples keep their place. Without samples, others may take it.
         let was_empty = watched.store().is_empty();
-        let (is_stream, goes_back) = match &event {
-            Event::Stream(_) => (true, false),
+        let mut has_other_columns = false;
+        let (is_stream, is_measured) = match &event {
+            Event::Stream(stream) => {
+                let before = watched.ingest.stream.as_ref();
+                has_other_columns = before.is_none_or(|before| before.schema != stream.schema);
+                (true, false)
+            }
+            Event::Past(PastEvent::Loaded(_)) => (false, true),
             // The clock was set back: samples in the statistics may have been dropped.
             Event::Rows(rows) => {
                 let first = rows.iter().next().map(|sample| sample.time);
                 (false, first.is_some() && watched.store().newest() >= first)
+            }
+            // The look may cover the end of the marked span.
+            Event::Look(look) => {
+                let offset_ms = self.sources.clock_offset_ms(source);
+                let statistics = self.selection.statistics.as_ref();
+                (false, statistics.is_some_and(|it| it.is_covered_by(look, offset_ms)))
             }
             _ => (false, false),
         };
@@ -212,11 +247,18 @@ impl App {
             ));
         }
         if is_stream {
-            if let Some(remark) = self.sources.all()[source].watched.ingest.column_remark() {
+            let remark = self.sources.all()[source].watched.ingest.column_remark();
+            if let Some(remark) = remark.filter(|_| has_other_columns) {
                 self.show_message(remark);
             }
             self.check_granted_interval(source);
             self.selection.retain_value_zoom(&self.sources);
+        }
+        if let Some(has_failed) = past_end {
+            if has_failed {
+                self.show_message("the agent does not send the older samples");
+            }
+            self.arrive(has_failed);
         }
         if source != self.sources.shown() {
             return;
@@ -225,7 +267,7 @@ impl App {
             self.selection.clear();
             self.screen.first_column = 0;
         }
-        if is_stream || goes_back {
+        if is_stream || is_measured {
             self.selection.measure(&self.sources);
         }
     }

@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 
 use loadline_protocol::Column;
 
-use crate::store::{Magnitude, ValueKind};
+use crate::store::{Magnitude, ProcessOrder, ValueKind};
 use crate::thresholds::Level;
 use crate::units::{MachineCapacity, Units, ValueFormat};
 use device_charts::device_charts;
@@ -72,6 +72,11 @@ impl Chart {
             "" => self.title.clone(),
             legend => format!("{} {legend}", self.title),
         }
+    }
+
+    /// Returns the order of the processes that the title names, if any.
+    pub(crate) fn process_order(&self) -> Option<ProcessOrder> {
+        known_charts::process_order(&self.title)
     }
 
     /// Returns the lines, each with this chart.

@@ -106,6 +106,13 @@ impl CliSettings {
         }
     }
 
+    /// Returns whether looks at the processes are shown, reported or recorded.
+    pub(crate) fn uses_looks(&self) -> bool {
+        let has_looks =
+            matches!(self.format, OutputFormat::Tui | OutputFormat::Raw | OutputFormat::Top);
+        has_looks || self.args.check || self.args.record.is_some()
+    }
+
     /// Sets time window and history so that they cover `bounds`. `recorded` has the oldest and
     /// newest time if all sources are recordings.
     pub(crate) fn apply_bounds(

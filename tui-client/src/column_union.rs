@@ -70,6 +70,12 @@ impl ColumnUnion {
 }
 
 impl ColumnPlaces {
+    /// Follows a union that has more columns now.
+    pub(crate) fn widen(&mut self, columns: usize) {
+        self.is_identity &= self.row.len() >= columns;
+        self.row.resize(columns.max(self.row.len()), f64::NAN);
+    }
+
     /// Returns the number of columns without a place.
     pub(crate) fn left_out(&self) -> usize {
         self.places.iter().filter(|place| place.is_none()).count()

@@ -1,5 +1,6 @@
 //! Events of a source, sent by its link. The screen and all outputs receive the same events.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ pub enum Event {
     Health(Health),
     /// Unchanged note, for the raw output and recordings.
     Note(Note),
+    /// Earlier samples, which the user asked for: they come beside the rows.
+    Past(PastEvent),
     /// Faulty lines, skipped since the previous `Faults` event.
     Faults {
         /// Number of lines.
@@ -82,6 +85,26 @@ pub enum Event {
         /// Error in the last line.
         last: SafeText,
     },
+}
+
+/// Event of earlier samples.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PastEvent {
+    /// Description of the rows that follow.
+    Stream(Arc<StreamInfo>),
+    /// Samples, in order.
+    Rows(Rows),
+    /// Look at the processes.
+    Look(Arc<Look>),
+    /// Rows that are lost to this client, before the row that follows.
+    Skipped {
+        /// Number of rows.
+        count: u64,
+    },
+    /// All samples of these times have arrived.
+    Loaded(Range<Time>),
+    /// The agent sends no more of what was asked for.
+    Failed,
 }
 
 /// Remark on overdue rows.
@@ -128,6 +151,17 @@ pub struct StreamInfo {
 }
 
 impl StreamInfo {
+    /// Returns why the stream has no looks at the processes, to follow `no processes: `. `None` if the
+    /// stream may have some.
+    pub(crate) fn missing_looks(&self) -> Option<&'static str> {
+        let Some(header) = &self.header else { return Some("the source sends only rows") };
+        match (header.top.unwrap_or_default(), &header.agent) {
+            (1.., _) => None,
+            (0, Some(_)) => Some("the agent is older, or runs with --top 0"),
+            (0, None) => Some("the source is no agent"),
+        }
+    }
+
     /// Returns whether both describe rows of the same run and the same columns.
     pub(crate) fn is_same_stream(&self, other: &StreamInfo) -> bool {
         let run = |stream: &StreamInfo| stream.header.as_ref().and_then(|header| header.run);

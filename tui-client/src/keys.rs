@@ -27,6 +27,7 @@ pub enum Action {
     /// Selects a chart by index from 0.
     Chart(usize),
     Table,
+    Processes,
     Units,
     Theme,
     Fill,

@@ -69,7 +69,7 @@ pub enum Page {
     Fullscreen,
 }
 
-/// Position of the data table on the dashboard.
+/// Position of the table of samples or processes on the dashboard. In fullscreen, it is below or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TablePosition {
     Below,
@@ -159,10 +159,13 @@ pub(crate) fn layout(area: Rect, shape: LayoutShape) -> Layout {
             layout.charts = single_chart(body, shape);
         }
         (Page::Dashboard, TablePosition::Alone) => layout.table = body,
-        (Page::Dashboard, TablePosition::Below) if body.height >= TABLE_FROM_ROWS => {
+        (Page::Dashboard | Page::Fullscreen, TablePosition::Below)
+            if body.height >= TABLE_FROM_ROWS =>
+        {
             let rows = (body.height * 3 / 10).clamp(TABLE_ROWS.0, TABLE_ROWS.1);
             layout.table = take_bottom(&mut body, rows);
-            layout.charts = grid(body, shape);
+            let is_single = shape.page == Page::Fullscreen;
+            layout.charts = if is_single { single_chart(body, shape) } else { grid(body, shape) };
         }
         (Page::CompareGrid | Page::Dashboard, _) if body.height >= CHART_ROWS_MIN => {
             layout.charts = grid(body, shape);
@@ -375,6 +378,7 @@ mod tests {
             (Page::Dashboard, TablePosition::Alone, 7),
             (Page::Dashboard, TablePosition::Off, 0),
             (Page::Fullscreen, TablePosition::Below, 3),
+            (Page::Fullscreen, TablePosition::Off, 3),
             (Page::Overview, TablePosition::Alone, 0),
             (Page::CompareOverlay, TablePosition::Below, 0),
             (Page::CompareGrid, TablePosition::Off, 0),

@@ -9,6 +9,7 @@
 //!  import      tables of other programs: dialect, times, units
 //!  event       events of a link: rows, columns, outages, faults
 //!  history_progress  part of a history that has arrived
+//!  time_ranges  sets of times
 //!  link        connect, subscribe, read, reconnect, resume: the only code that touches a source
 //!  prometheus  sources behind a Prometheus server, as links see an agent
 //!    │ events
@@ -67,6 +68,7 @@ pub mod source;
 pub mod store;
 pub mod theme;
 pub mod thresholds;
+mod time_ranges;
 pub mod time_spec;
 mod units;
 pub mod view;

@@ -12,6 +12,7 @@ mod logins;
 mod lookup;
 mod options;
 mod overdue;
+mod past;
 mod plain_columns;
 mod read_options;
 mod reader;
@@ -29,11 +30,12 @@ mod tls;
 mod unix;
 
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use loadline_agent::Clock;
 use loadline_common::without_error_number;
-use loadline_protocol::{PING, Time};
+use loadline_protocol::{History, PING, Request, Time};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -47,6 +49,7 @@ use events::{send, send_all};
 use logins::{Logins, Retry};
 pub use options::{LinkOptions, TlsClientFiles};
 use overdue::{RowWatch, Step};
+use past::{PastLoader, PastRequest};
 pub(crate) use read_options::TIME_OPTIONS;
 pub use read_options::{ReadOptions, TypedRequest};
 use reader::READ_BYTES;
@@ -94,6 +97,10 @@ pub struct Link {
     interval_receiver: watch::Receiver<Option<Duration>>,
     /// Interval to request, on this connection and on later ones.
     pub interval_sender: watch::Sender<Option<Duration>>,
+    past: PastLoader,
+    /// Times of which the user wants to see earlier samples, by the agent's clock. They are loaded from
+    /// an agent whose header names its oldest sample.
+    pub past_sender: watch::Sender<Option<Range<Time>>>,
     loans: mpsc::Receiver<TerminalLoan>,
     /// Lender of the terminal. A loan retries at once and lets the transport prompt.
     pub(crate) lender: TerminalLender,
@@ -103,6 +110,7 @@ impl Link {
     /// Creates a link that is not connected yet.
     pub fn new(connector: Connector, options: LinkOptions, clock: Clock) -> Link {
         let (interval_sender, interval_receiver) = watch::channel(options.interval);
+        let (past_sender, wishes) = watch::channel(None);
         let (lender, loans) = TerminalLender::new();
         let reader = StreamReader::new(options.read_options.clone());
         Link {
@@ -114,6 +122,8 @@ impl Link {
             has_missed_answer: false,
             interval_receiver,
             interval_sender,
+            past: PastLoader::new(wishes),
+            past_sender,
             loans,
             lender,
         }
@@ -192,13 +202,15 @@ impl Link {
         connect_time: Duration,
         events: &mpsc::Sender<Event>,
     ) -> Disconnect {
+        let lost = self.past.interrupt(&mut self.reader);
+        send_all(events, lost.map(Event::Past)).await;
         self.reader.reconnect();
         // A server that has answered before is back once it answers again.
         let mut is_back = !self.reader.resume_state().answered;
         if is_back {
             send(events, Event::Connected).await;
         }
-        if let Err(error) = self.send_request(&mut stream, events).await {
+        if let Err(error) = self.send_request(&mut stream, events, None).await {
             return classify_error(&read_reason(&mut stream, error).await);
         }
         let answer_timeout = self.answer_timeout(connect_time);
@@ -207,13 +219,14 @@ impl Link {
         let mut bytes = vec![0; READ_BYTES];
         let mut clock_at = Instant::now() + CLOCK_INTERVAL;
         loop {
-            let check_at = watch.check_at();
+            let (check_at, lost_at) = (watch.check_at(), self.past.lost_at());
             let (end, remark) = tokio::select! {
                 // Bytes before timers: after a pause of this process, they have waited for it.
                 biased;
                 Ok(()) = self.interval_receiver.changed() => {
                     (self.repeat_request(&mut stream, events).await, None)
                 }
+                Ok(()) = self.past.changed() => (None, None),
                 // Already connected: there is nothing to prompt for.
                 Some(_) = self.loans.recv() => continue,
                 count = stream.read(&mut bytes) => match count {
@@ -229,6 +242,9 @@ impl Link {
                 () = async { sleep_until(decide_at).await }, if self.reader.is_undecided() => {
                     (self.decide(answer_timeout), None)
                 }
+                () = async { sleep_until(lost_at.unwrap_or(decide_at)).await }, if lost_at.is_some() => {
+                    (None, None)
+                }
                 () = async { sleep_until(check_at.unwrap_or(decide_at)).await }, if check_at.is_some() => {
                     let now = self.look_at_clock(&mut clock_at, events).await;
                     let (step, remark) = watch.check(Instant::now(), now);
@@ -239,22 +255,51 @@ impl Link {
                 is_back = true;
                 send(events, Event::Connected).await;
             }
-            if end.is_some() {
-                // No header can follow that would explain the pending rows.
-                self.reader.close();
-            }
-            send_all(events, self.reader.drain_events()).await;
-            send_all(events, remark.map(Event::Overdue)).await;
+            self.send_events(end.is_some(), remark, events).await;
             if let Some(end) = end {
                 return end;
             }
-            if Instant::now() >= clock_at {
+            let sent = if Instant::now() >= clock_at {
                 clock_at = Instant::now() + CLOCK_INTERVAL;
-                if let Some(end) = self.repeat_request(&mut stream, events).await {
-                    return end;
-                }
+                self.repeat_request(&mut stream, events).await
+            } else {
+                self.load_past(&mut stream, events).await
+            };
+            if let Some(end) = sent {
+                return end;
             }
         }
+    }
+
+    /// Sends the events of the bytes so far, the last ones of the connection if it has ended.
+    async fn send_events(
+        &mut self,
+        has_ended: bool,
+        remark: Option<Overdue>,
+        events: &mpsc::Sender<Event>,
+    ) {
+        if has_ended {
+            // No header can follow that would explain the pending rows.
+            self.reader.close();
+        }
+        send_all(events, self.reader.drain_events()).await;
+        send_all(events, remark.map(Event::Overdue)).await;
+    }
+
+    /// Takes what has arrived of earlier samples, and asks for more if the user wants to see more.
+    /// Returns the reason to disconnect if that fails.
+    async fn load_past(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        events: &mpsc::Sender<Event>,
+    ) -> Option<Disconnect> {
+        let now = Instant::now();
+        let loaded = self.past.receive(&mut self.reader, now);
+        let silent = self.rows_at.map(|at| now - at).unwrap_or_default();
+        let (complete, request) = self.past.next(&mut self.reader, now, silent);
+        send_all(events, loaded.into_iter().chain(complete).map(Event::Past)).await;
+        let sent = self.send_request(stream, events, Some(request?)).await;
+        sent.err().map(|error| classify_error(&error))
     }
 
     fn answer_timeout(&self, connect_time: Duration) -> Duration {
@@ -325,20 +370,25 @@ impl Link {
         if !self.reader.resume_state().answered {
             return None;
         }
-        self.send_request(stream, events).await.err().map(|error| classify_error(&error))
+        self.send_request(stream, events, None).await.err().map(|error| classify_error(&error))
     }
 
-    /// Sends a request with the current interval and resume state.
+    /// Sends a request with the current interval and resume state, and for these earlier samples.
     async fn send_request(
         &mut self,
         stream: &mut (impl AsyncWrite + Unpin),
         events: &mpsc::Sender<Event>,
+        past: Option<PastRequest>,
     ) -> io::Result<()> {
         self.options.interval = *self.interval_receiver.borrow_and_update();
         let now = self.clock.now();
         send(events, Event::RequestSent { at: now }).await;
         let silent = self.rows_at.map(|at| at.elapsed());
-        let request = self.options.request(self.reader.resume_state(), now, silent);
+        let mut request = self.options.request(self.reader.resume_state(), now, silent);
+        if let Some((history, before)) = past {
+            let history = Some(History::Last(history));
+            request = Request { history, before: Some(before), ..request };
+        }
         let request = format!("{request}\n");
         match timeout(REQUEST_TIMEOUT, write(stream, &request)).await? {
             // The read side returns the reason.

@@ -11,13 +11,14 @@ mod raw;
 mod silence;
 mod source_status;
 mod table;
+mod top;
 
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use loadline_protocol::{Column, Note};
+use loadline_protocol::{Column, Look, Note};
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep_until};
 
@@ -46,6 +47,8 @@ pub enum OutputFormat {
     Json,
     /// Unchanged lines of the stream
     Raw,
+    /// Processes that use most: one line per process and look, as CSV
+    Top,
 }
 
 /// Formatter of events as text. Each call appends whole lines to `out`.
@@ -67,6 +70,9 @@ trait OutputFormatter {
     /// Appends a row.
     fn write_row(&mut self, row: &OutputRow<'_>, out: &mut String);
 
+    /// Appends a look at the processes of a source.
+    fn write_look(&mut self, _source: &str, _look: &Look, _out: &mut String) {}
+
     /// Appends a note of the stream.
     fn write_note(&mut self, _note: &Note, _out: &mut String) {}
 }
@@ -76,7 +82,7 @@ trait OutputFormatter {
 pub struct Job {
     /// Output format.
     pub format: OutputFormat,
-    /// Number of rows to write; `None` is no limit.
+    /// Number of rows to write, or of looks for [`OutputFormat::Top`]; `None` is no limit.
     pub count: Option<u64>,
     /// Time range; other rows are left out.
     pub bounds: TimeBounds,
@@ -168,6 +174,7 @@ struct OutputWriter<'a> {
     has_begun: bool,
     /// Columns of all streams so far.
     columns: ColumnUnion,
+    /// Rows so far, or looks.
     rows: u64,
     text: String,
     summary: Summary,
@@ -179,6 +186,7 @@ impl OutputWriter<'_> {
             OutputFormat::Csv => Box::new(csv::CsvFormatter::default()),
             OutputFormat::Json => Box::new(json::JsonFormatter),
             OutputFormat::Raw => Box::new(raw::RawFormatter),
+            OutputFormat::Top => Box::new(top::TopFormatter),
             OutputFormat::Table | OutputFormat::Tui => {
                 Box::new(table::TableFormatter::new(&job.sources, job.zone))
             }
@@ -275,6 +283,7 @@ impl OutputWriter<'_> {
         match event {
             Event::Stream(stream) => message = self.set_stream(source, stream),
             Event::Rows(rows) => self.write_rows(source, rows),
+            Event::Look(look) => self.write_look(source, look),
             Event::Note(note) => self.formatter.write_note(note, &mut self.text),
             _ => {}
         }
@@ -287,8 +296,10 @@ impl OutputWriter<'_> {
     fn write_rows(&mut self, source: usize, rows: &Rows) {
         let (name, status) = (&self.job.sources[source], &mut self.sources[source]);
         let Some(stream) = &status.stream else { return };
-        let Job { count, bounds, .. } = self.job;
+        let Job { format, count, bounds, .. } = self.job;
+        let is_top = *format == OutputFormat::Top;
         let wanted = count.unwrap_or(u64::MAX).saturating_sub(self.rows) as usize;
+        let wanted = if is_top { 0 } else { wanted };
         let is_past = rows.iter().any(|sample| bounds.is_past(sample.time));
         // Times in a recording may go back, so a recording is read to its end.
         if is_past && status.connection == ConnectionStatus::Up {
@@ -301,7 +312,23 @@ impl OutputWriter<'_> {
             self.rows += 1;
             status.rows += 1;
         }
-        self.summary.is_range_empty = self.rows == 0 && rows.iter().next().is_some();
+        let has_range = !is_top || *bounds != TimeBounds::default();
+        self.summary.is_range_empty = self.rows == 0 && has_range;
+    }
+
+    /// Appends a look, which counts as a row if the output has no others.
+    fn write_look(&mut self, source: usize, look: &Look) {
+        let Job { format, count, bounds, .. } = self.job;
+        let is_wanted = count.is_none_or(|count| self.rows < count);
+        if !is_wanted || !bounds.contains(look.top.time) {
+            return;
+        }
+        self.formatter.write_look(&self.job.sources[source], look, &mut self.text);
+        if *format == OutputFormat::Top {
+            self.rows += 1;
+            self.sources[source].rows += 1;
+            self.summary.is_range_empty = false;
+        }
     }
 }
 

@@ -194,7 +194,8 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         }
         options.read_options.typed_request = is_first.then_some(request);
         let link = Link::new(connector, options, Clock::system());
-        let (ask, lender) = (link.interval_sender.clone(), link.lender.clone());
+        let (interval, past) = (link.interval_sender.clone(), link.past_sender.clone());
+        let lender = link.lender.clone();
         let unattended = (watched.may_prompt && !run::has_terminal()).then(|| {
             let lender = lender.clone();
             tokio::spawn(async move { lender.lend(TerminalAccess::Missing).await })
@@ -208,7 +209,7 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         attempts.extend(unattended);
         opened.watched.push(watched);
         opened.events.push(events);
-        opened.handles.push((ask, lender));
+        opened.handles.push(LinkHandle { interval, past, lender });
     }
     for attempt in attempts {
         attempt.await?;
@@ -266,6 +267,7 @@ fn link_options(
     LinkOptions {
         interval: settings.args.interval,
         history: settings.history,
+        looks: settings.uses_looks(),
         read_options: ReadOptions {
             columns,
             optional_columns,
@@ -294,7 +296,9 @@ async fn record(
     let opened = FileRecorder::open(path.clone(), source).await;
     let failure = || format!("cannot record to {}", sanitize(&path.to_string_lossy()));
     let recording = opened.with_context(failure)?;
-    let recorder = Recorder::new(settings.args.count);
+    // The rows between looks are no rows of the output.
+    let rows_max = settings.args.count.filter(|_| settings.format != OutputFormat::Top);
+    let recorder = Recorder::new(rows_max);
     Ok((recording.spawn(recorder, can_wait, events), Some(recording)))
 }
 

@@ -9,7 +9,7 @@ mod terminal_size;
 mod terminal_writer;
 
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::StreamExt as _;
 use loadline_agent::Clock;
 use loadline_common::end_after_signals;
+use loadline_protocol::Time;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Signal, getpgrp, kill_current_process_group};
@@ -107,8 +108,15 @@ impl SourceEvents {
     }
 }
 
-/// Control of a link: the sender of requested intervals, and the lender of the terminal.
-pub(crate) type LinkHandle = (watch::Sender<Option<Duration>>, TerminalLender);
+/// Control of a link.
+pub(crate) struct LinkHandle {
+    /// Sender of requested intervals.
+    pub(crate) interval: watch::Sender<Option<Duration>>,
+    /// Sender of the times of which the user wants to see earlier samples.
+    pub(crate) past: watch::Sender<Option<Range<Time>>>,
+    /// Lender of the terminal.
+    pub(crate) lender: TerminalLender,
+}
 
 /// Runs `app` on the screen until the user quits, the terminal is gone or `stop` resolves. `handles`
 /// has one handle for each source. Returns the error of the only source if it ended without a row.
@@ -146,6 +154,7 @@ async fn run_loop(
     let mut schedule = FrameSchedule::new();
     app.update(inputs.sources.clock.now(), resize()?);
     loop {
+        send_wishes(app, handles);
         let drawn = draw_if_due(&mut schedule, screen, app, &mut inputs.sources.clock)?;
         let is_blocked = drawn == Drawn::Blocked;
         let message = tokio::select! {
@@ -177,6 +186,18 @@ async fn run_loop(
             return Ok(failure);
         }
         schedule.request_frame(FRAME_INTERVAL_MIN);
+    }
+}
+
+/// Tells the links which earlier samples the user wants to see, if that has changed.
+fn send_wishes(app: &App, handles: &[LinkHandle]) {
+    for (view, handle) in app.sources.all().iter().zip(handles) {
+        let wanted = view.watched.wanted_past();
+        handle.past.send_if_modified(|wish| {
+            let has_changed = wish.as_ref() != wanted;
+            *wish = wanted.cloned();
+            has_changed
+        });
     }
 }
 
@@ -236,10 +257,10 @@ async fn handle_flow(
         Flow::Suspend => return suspend(screen, inputs, stop).await,
         Flow::RequestInterval { source, interval } => {
             // An error means that the link has ended; an event reports that.
-            let _ = handles[source].0.send(Some(interval));
+            let _ = handles[source].interval.send(Some(interval));
         }
         Flow::LendTerminal { source } => {
-            return lend_terminal(screen, app, inputs, &handles[source].1, stop).await;
+            return lend_terminal(screen, app, inputs, &handles[source].lender, stop).await;
         }
     }
     Ok(ControlFlow::Continue(()))

@@ -10,6 +10,8 @@ pub(crate) enum Mode {
     Screen,
     /// Rows without a screen: table, csv, json, raw.
     Rows,
+    /// Processes without a screen: top.
+    Processes,
     Check,
     PrintConfig,
     Generate,
@@ -39,9 +41,10 @@ pub(crate) struct OptionScope {
 }
 
 const SCREEN: &[Mode] = &[Mode::Screen];
-const ROWS: &[Mode] = &[Mode::Rows];
-const OUTPUT: &[Mode] = &[Mode::Screen, Mode::Rows];
-const SOURCE: &[Mode] = &[Mode::Screen, Mode::Rows, Mode::Check];
+const LINES: &[Mode] = &[Mode::Rows, Mode::Processes];
+const OUTPUT: &[Mode] = &[Mode::Screen, Mode::Rows, Mode::Processes];
+const COLUMNS: &[Mode] = &[Mode::Screen, Mode::Rows, Mode::Check];
+const SOURCE: &[Mode] = &[Mode::Screen, Mode::Rows, Mode::Processes, Mode::Check];
 
 const fn scope(id: &'static str, modes: &'static [Mode], sources: SourceScope) -> OptionScope {
     OptionScope { id, modes, sources }
@@ -51,16 +54,16 @@ const fn scope(id: &'static str, modes: &'static [Mode], sources: SourceScope) -
 pub(crate) const OPTION_SCOPES: [OptionScope; 30] = [
     scope("sources", SOURCE, SourceScope::Any),
     scope("output", OUTPUT, SourceScope::Any),
-    scope("count", ROWS, SourceScope::Any),
+    scope("count", LINES, SourceScope::Any),
     scope("interval", SOURCE, SourceScope::NoPipe),
     scope("history", SOURCE, SourceScope::Server),
     scope("window", SCREEN, SourceScope::Any),
     scope("from", OUTPUT, SourceScope::Any),
     scope("to", OUTPUT, SourceScope::Any),
     scope("keep", SCREEN, SourceScope::Any),
-    scope("columns", SOURCE, SourceScope::Any),
-    scope("time_column", SOURCE, SourceScope::Any),
-    scope("time_format", SOURCE, SourceScope::Any),
+    scope("columns", COLUMNS, SourceScope::Any),
+    scope("time_column", COLUMNS, SourceScope::Any),
+    scope("time_format", COLUMNS, SourceScope::Any),
     scope("fullscreen", SCREEN, SourceScope::Any),
     scope("no_fullscreen", SCREEN, SourceScope::Any),
     scope("record", OUTPUT, SourceScope::Any),
@@ -101,7 +104,10 @@ impl OptionScope {
             return None;
         }
         Some(match mode {
-            Mode::Rows => NoEffect::Warning(format!("{self} has no effect without a screen")),
+            Mode::Processes if self.modes == COLUMNS => cannot_be_used(self, "-o top"),
+            Mode::Rows | Mode::Processes => {
+                NoEffect::Warning(format!("{self} has no effect without a screen"))
+            }
             Mode::Screen => NoEffect::Error(format!(
                 "{self} does not work with tui; choose -o table, csv, json or raw"
             )),
@@ -182,7 +188,14 @@ mod tests {
 
     #[test]
     fn each_option_has_an_effect_somewhere_and_says_where_it_has_none() {
-        let modes = [Mode::Screen, Mode::Rows, Mode::Check, Mode::PrintConfig, Mode::Generate];
+        let modes = [
+            Mode::Screen,
+            Mode::Rows,
+            Mode::Processes,
+            Mode::Check,
+            Mode::PrintConfig,
+            Mode::Generate,
+        ];
         let sources =
             ["web-1", "me@web-1", "tls://a", "unix:/a", "-", "./a.load", "prom+http://a/"];
         let sources = sources.map(|text| text.parse::<Source>().unwrap());

@@ -1,16 +1,18 @@
 //! Samples of one source: a series per column, with shared timestamps.
 //!
 //! ```text
-//!  push ─▶ │ chunk │ chunk │ chunk │     chunk.rs     rows, stored by column
-//!              │ a column                pyramid.rs   minimum and maximum of any range of a column
-//!              ▼
-//!          slots(column, window)         slots.rs     downsampled for the screen
+//! insert ─▶ │ chunk │ chunk │ chunk │ ◀─ push   chunk.rs     rows, stored by column
+//!               │ a column                       pyramid.rs   minimum and maximum of any range of a column
+//!               ▼
+//!           slots(column, window)                slots.rs     downsampled for the screen
 //! ```
 
 mod chunk;
+mod insert;
 mod kinds;
 mod looks;
 mod merge;
+mod process_order;
 mod pyramid;
 mod slots;
 
@@ -22,7 +24,10 @@ use loadline_protocol::{Seq, Time};
 
 use chunk::{Chunk, STAMP_NUMBERS};
 pub(crate) use kinds::{Magnitude, ValueKind};
+pub(crate) use looks::ALL_LOOKS_BYTES_MAX;
 pub use looks::Looks;
+pub(crate) use looks::covers;
+pub use process_order::ProcessOrder;
 pub use slots::{Slot, SlotPoint, Slots, Window};
 
 /// Maximum number of values in a store, times and sequence numbers included, regardless of
@@ -44,14 +49,11 @@ const SETTLED_SAMPLES_MIN: u64 = 3;
 /// columns, a value takes less than 12 bytes.
 ///
 /// **Invariant:** times strictly increase; the samples span at most `keep`, and there are at most
-/// [`VALUES_MAX`] values. The first `dropped_rows` rows of the first chunk are dropped samples, the
-/// next `len` rows are the samples. Only the first chunk may hold no live sample.
+/// [`VALUES_MAX`] values. Each chunk has a sample.
 #[derive(Debug, Clone)]
 pub struct Store {
     chunks: VecDeque<Chunk>,
     chunk_rows_log2: u32,
-    dropped_rows: usize,
-    len: usize,
     keep: Duration,
     values_max: usize,
     /// Kind and magnitude of the values of each column since the store was created.
@@ -88,8 +90,6 @@ impl Store {
         Store {
             chunks: VecDeque::new(),
             chunk_rows_log2,
-            dropped_rows: 0,
-            len: 0,
             keep,
             values_max: VALUES_MAX,
             column_values: vec![(ValueKind::None, Magnitude::ZERO); columns],
@@ -128,21 +128,21 @@ impl Store {
         let rows_max = self.rows_max();
         let oldest = time - self.keep;
         // Drop before the push: a full store needs no further chunk for one more row.
-        while self.len >= rows_max || self.oldest().is_some_and(|time| time < oldest) {
+        while self.len() >= rows_max || self.oldest().is_some_and(|time| time < oldest) {
             self.drop_oldest();
         }
-        let (chunk, row) = self.locate(self.len);
-        if chunk == self.chunks.len() {
-            self.chunks.push_back(Chunk::new(self.chunk_rows(), self.columns()));
+        if self.chunks.back().is_none_or(Chunk::is_full) {
+            let chunk = Chunk::new(self.chunk_rows(), self.columns(), self.end_number());
+            self.chunks.push_back(chunk);
         }
-        self.chunks[chunk].write_row(
-            row,
-            time.as_millis(),
-            seq.unwrap_or_default(),
-            !joined,
-            values,
-        );
-        self.len += 1;
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk.push(time.as_millis(), seq.unwrap_or_default(), !joined, values);
+        }
+        self.count_row(values);
+    }
+
+    /// Notes the values of a further row.
+    fn count_row(&mut self, values: &[f64]) {
         self.pushed_count += 1;
         for ((kind, magnitude), value) in self.column_values.iter_mut().zip(values) {
             if *kind != ValueKind::Fractional && !value.is_nan() {
@@ -156,6 +156,12 @@ impl Store {
     /// Returns the maximum number of samples.
     fn rows_max(&self) -> usize {
         (self.values_max / (self.columns() + STAMP_NUMBERS)).max(1)
+    }
+
+    /// Returns the time spans that the store keeps at most, and that fit if samples are `interval` apart.
+    pub(crate) fn reach(&self, interval: Duration) -> (Duration, Duration) {
+        let rows = u32::try_from(self.rows_max()).unwrap_or(u32::MAX);
+        (self.keep, interval.saturating_mul(rows))
     }
 
     pub(crate) fn columns(&self) -> usize {
@@ -180,23 +186,24 @@ impl Store {
 
     /// Drops the `count` newest samples.
     pub(crate) fn forget_newest(&mut self, count: usize) {
-        for _ in 0..count.min(self.len) {
+        for _ in 0..count.min(self.len()) {
             self.drop_newest();
         }
     }
 
     fn drop_newest(&mut self) {
-        self.len -= 1;
-        if self.locate(self.len).1 == 0 {
+        let Some(chunk) = self.chunks.back_mut() else { return };
+        chunk.rows.end -= 1;
+        if chunk.rows.is_empty() {
             self.chunks.pop_back();
         }
     }
 
     fn drop_oldest(&mut self) {
-        self.len -= 1;
-        self.dropped_rows += 1;
-        if self.dropped_rows == self.chunk_rows() {
-            self.dropped_rows = 0;
+        let Some(chunk) = self.chunks.front_mut() else { return };
+        chunk.rows.start += 1;
+        chunk.number += 1;
+        if chunk.rows.is_empty() {
             self.chunks.pop_front();
         }
     }
@@ -205,10 +212,21 @@ impl Store {
         1 << self.chunk_rows_log2
     }
 
+    /// Returns the number of the oldest sample.
+    fn first_number(&self) -> i64 {
+        self.chunks.front().map_or(0, |chunk| chunk.number)
+    }
+
+    /// Returns the number of the next sample.
+    fn end_number(&self) -> i64 {
+        self.chunks.back().map_or(0, |chunk| chunk.number + chunk.rows.len() as i64)
+    }
+
     /// Returns the chunk of a sample and the row in the chunk.
     fn locate(&self, at: usize) -> (usize, usize) {
-        let row = self.dropped_rows + at;
-        (row >> self.chunk_rows_log2, row & (self.chunk_rows() - 1))
+        let number = self.first_number() + at as i64;
+        let chunk = self.chunks.partition_point(|chunk| chunk.number <= number) - 1;
+        (chunk, self.chunks[chunk].row_of(number))
     }
 
     fn time_ms(&self, at: usize) -> i64 {
@@ -229,27 +247,27 @@ impl Store {
 
     /// Returns the number of samples.
     pub fn len(&self) -> usize {
-        self.len
+        (self.end_number() - self.first_number()) as usize
     }
 
     /// Returns the number of samples that did not fit, for a store that is to keep all of them.
     pub(crate) fn overflow(&self) -> u64 {
         let keeps_all = self.keep == Duration::MAX;
-        if keeps_all { self.pushed_count.saturating_sub(self.len as u64) } else { 0 }
+        if keeps_all { self.pushed_count.saturating_sub(self.len() as u64) } else { 0 }
     }
 
     /// Returns whether the store has no samples.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.chunks.is_empty()
     }
 
     /// Returns the time of the newest sample.
     pub fn newest(&self) -> Option<Time> {
-        Some(Time::from_millis(self.time_ms(self.len.checked_sub(1)?)))
+        self.chunks.back().map(|chunk| Time::from_millis(chunk.newest_ms()))
     }
 
     pub(crate) fn oldest(&self) -> Option<Time> {
-        (!self.is_empty()).then(|| Time::from_millis(self.time_ms(0)))
+        self.chunks.front().map(|chunk| Time::from_millis(chunk.times[chunk.rows.start]))
     }
 
     /// Returns the number of samples up to and including `time`.
@@ -259,32 +277,30 @@ impl Store {
 
     /// Returns the index of the first sample at or after `ms`, or the length if there is none.
     fn first_from(&self, ms: i64) -> usize {
-        let (mut start, mut end) = (0, self.len);
-        while start < end {
-            let middle = start.midpoint(end);
-            if self.time_ms(middle) < ms {
-                start = middle + 1;
-            } else {
-                end = middle;
-            }
-        }
-        start
+        let at = self.chunks.partition_point(|chunk| chunk.newest_ms() < ms);
+        let Some(chunk) = self.chunks.get(at) else { return self.len() };
+        let before = chunk.times[chunk.rows.clone()].partition_point(|time| *time < ms);
+        (chunk.number - self.first_number()) as usize + before
     }
 
     /// Splits a range of samples into the parts of each chunk.
     fn chunk_ranges(&self, range: Range<usize>) -> impl Iterator<Item = ChunkRange<'_>> {
-        let mut at = range.start;
-        std::iter::from_fn(move || {
-            let (chunk, row) = self.locate(at);
-            let rows = row..(row + range.end - at).min(self.chunk_rows());
-            let part = (at < range.end).then(|| ChunkRange {
-                chunk: &self.chunks[chunk],
-                rows,
-                first_sample: at,
-            })?;
-            at += part.rows.len();
-            Some(part)
+        let numbers = [range.start, range.end].map(|at| self.first_number() + at as i64);
+        let first = self.chunks.partition_point(|chunk| chunk.number <= numbers[0]);
+        let chunks = self.chunks.range(first.saturating_sub(1)..);
+        let chunks = chunks.take_while(move |chunk| chunk.number < numbers[1]);
+        chunks.filter(move |_| !range.is_empty()).map(move |chunk| {
+            let start = chunk.row_of(numbers[0].max(chunk.number));
+            let end = chunk.rows.end.min(chunk.row_of(numbers[1]));
+            let first_sample = (chunk.number.max(numbers[0]) - self.first_number()) as usize;
+            ChunkRange { chunk, rows: start..end, first_sample }
         })
+    }
+
+    /// Returns the values of a column in a range of samples; none if the store has no such column.
+    pub(crate) fn values(&self, column: usize, range: Range<usize>) -> impl Iterator<Item = f64> {
+        let parts = self.chunk_ranges(range).filter(move |_| column < self.columns());
+        parts.flat_map(move |part| part.chunk.column(column).values[part.rows].iter().copied())
     }
 
     /// Returns the sample at an index, the oldest at 0.

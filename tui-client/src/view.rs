@@ -8,6 +8,7 @@ mod footer;
 mod header;
 mod help;
 mod overview;
+mod processes;
 mod stats;
 mod table;
 mod text;
@@ -30,7 +31,11 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
         Page::Dashboard | Page::Fullscreen => chart::render_all(app, &layout.charts, buf),
     }
     stats::render(app, &layout, buf);
-    table::render(app, layout.table, buf);
+    if app.screen.shows_processes() {
+        processes::render(app, &layout, buf);
+    } else {
+        table::render(app, layout.table, buf);
+    }
     header::render_value_line(app, layout.value_line, buf);
     let is_empty = match app.screen.page {
         Page::Overview => false,
@@ -67,6 +72,9 @@ fn replace_non_ascii(area: Rect, buf: &mut Buffer) {
 
 /// Returns the rows that move up with each new sample: the data table without its head.
 pub fn scrolling_rows(app: &App) -> Rect {
+    if app.screen.shows_processes() {
+        return Rect::ZERO;
+    }
     let table = app.layout(app.area()).table;
     let head = table.height.min(1);
     Rect { y: table.y + head, height: table.height - head, ..table }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod ingest;
+mod past;
 mod rates;
 mod samples;
 mod transit;
@@ -12,11 +13,13 @@ use std::time::Duration;
 use loadline_protocol::{Column, Header, SafeText, Time, duration_ms};
 
 use crate::event::{Event, RecordingState, Sample, StreamInfo};
-use crate::store::{ALL_VALUES_MAX, Looks, Store};
+use crate::store::{ALL_LOOKS_BYTES_MAX, ALL_VALUES_MAX, Looks, Store};
 use crate::units::MachineCapacity;
 use connection::{Connection, Limits};
 pub use connection::{Outage, State};
 use ingest::Ingest;
+use past::Past;
+pub(crate) use past::PastLimit;
 use transit::Transit;
 
 /// Source with its connection, its clock offset and its samples.
@@ -36,6 +39,7 @@ pub struct Watched {
     pub ingest: Ingest,
     /// Looks at the processes.
     pub looks: Looks,
+    past: Past,
     transit: Transit,
 }
 
@@ -50,12 +54,14 @@ impl Watched {
             connection: Connection::default(),
             ingest: Ingest::new(Store::new(0, retention)),
             looks: Looks::new(retention),
+            past: Past::default(),
             transit: Transit::default(),
         }
     }
 
-    /// Limits the store to its share of the memory for all `sources`.
+    /// Limits the store and the looks to their share of the memory for all `sources`.
     pub(crate) fn with_memory_share(mut self, sources: usize) -> Watched {
+        self.looks = self.looks.with_bytes_max(ALL_LOOKS_BYTES_MAX / sources.max(1));
         let samples = &mut self.ingest.samples;
         let store = std::mem::replace(&mut samples.store, Store::new(0, Duration::ZERO));
         samples.store = store.with_values_max(ALL_VALUES_MAX / sources.max(1));
@@ -70,6 +76,11 @@ impl Watched {
 
     pub(crate) fn is_scraped(&self) -> bool {
         self.transit.is_scraped
+    }
+
+    /// Returns whether the source is a recording, or an input that has ended.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.connection.is_recording()
     }
 
     /// Sets the current time. If the clock was set back, ages stay the same.
@@ -121,6 +132,7 @@ impl Watched {
                 self.transit.end_history(self.ingest.newest_of_run(), interval, now);
                 self.update_clock();
             }
+            Event::Past(past) => self.apply_past(past),
             Event::Skipped { count } => self.ingest.skip(count),
             Event::Faults { count, last, .. } => self.ingest.add_faults(count, last),
         }
@@ -143,8 +155,15 @@ impl Watched {
     fn add_row(&mut self, sample: Sample<'_>) {
         let caught_up = self.connection.caught_up;
         let is_recording = self.connection.is_recording();
+        if !is_recording && self.store().newest().is_some_and(|newest| sample.time <= newest) {
+            // The store drops these samples as well.
+            self.looks.forget_after(sample.time);
+        }
         self.transit.add(sample, self.interval().unwrap_or_default());
         self.connection.receive(sample.received);
+        if self.header().is_some() {
+            self.past.add_row(sample.time);
+        }
         self.ingest.add(sample, caught_up, is_recording);
         self.connection.advance_history(sample.time, self.transit.agent_time(sample.received));
     }
@@ -178,6 +197,12 @@ impl Watched {
     /// Returns the columns of the rows; `None` before the first row.
     pub fn columns(&self) -> Option<&[Column]> {
         self.ingest.columns()
+    }
+
+    /// Returns why the newest rows have no looks at the processes, to follow `no processes: `. `None` if
+    /// they may have some, and before the first row.
+    pub fn missing_looks(&self) -> Option<&'static str> {
+        self.ingest.stream.as_ref()?.missing_looks()
     }
 
     pub(crate) fn machine(&self) -> MachineCapacity {
@@ -239,7 +264,7 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
-    use loadline_protocol::{RunId, Schema, Stamp};
+    use loadline_protocol::{Look, Note, RunId, Schema, Stamp, Top};
 
     use super::*;
     use crate::event::Rows;
@@ -493,6 +518,48 @@ mod tests {
         assert_eq!(offset_and_age(None, 598_600), (0, 1400));
         // No sample is of the future: the clocks differ.
         assert_eq!(offset_and_age(None, 690_000), (90_000, 0));
+    }
+
+    fn look(time: i64) -> Event {
+        let top = Top { time: ms(time), over: Some(5.0), ..Top::default() };
+        Event::Look(Arc::new(Look { top, processes: Vec::new() }))
+    }
+
+    #[test]
+    fn looks_go_back_with_a_clock_that_was_set_back_but_not_in_a_recording() {
+        let look_times = |first| {
+            let header = |run| Event::Stream(stream(Some(run)));
+            let before = [look(5000), row(6000, 0), look(10_000), row(11_000, 0)];
+            let after = [header(2), look(7000), row(8000, 0)];
+            let watched =
+                watched_at(600_000, [first, header(1)].into_iter().chain(before).chain(after));
+            let looks = watched.looks.between(ms(0)..=ms(100_000));
+            looks.map(|look| look.top.time.as_millis()).collect::<Vec<_>>()
+        };
+        assert_eq!(look_times(Event::Connected), [5000, 7000]);
+        assert_eq!(look_times(Event::Replaying), [5000, 7000, 10_000]);
+    }
+
+    #[test]
+    fn a_source_says_why_it_has_no_looks() {
+        let missing = |header: &str| {
+            let Ok(Note::Header(header)) = Note::parse(header) else { panic!("{header}") };
+            let header = Some(header).filter(|header| *header != Header::default());
+            let schema = Schema::plain(1);
+            let watched = watched_at(0, [Event::Stream(Arc::new(StreamInfo { header, schema }))]);
+            watched.missing_looks()
+        };
+        let off = "the agent is older, or runs with --top 0";
+        for (header, expected) in [
+            ("loadline/0", Some("the source sends only rows")),
+            ("loadline/1 run=0000000a", Some("the source is no agent")),
+            ("loadline/1 agent=0.1.0", Some(off)),
+            ("loadline/1 agent=0.1.0 top=0", Some(off)),
+            ("loadline/1 agent=0.1.0 top=5", None),
+        ] {
+            assert_eq!(missing(header), expected, "{header}");
+        }
+        assert_eq!(watched_at(0, []).missing_looks(), None);
     }
 
     #[test]

@@ -147,7 +147,8 @@ impl StateFiles {
         let path = folder.file(NEWER);
         let row_bytes = ring.span_of_older().map(|span| {
             let mut older = Ring::new(&info.schema, info.interval, span.end - span.start);
-            let loader = FileLoader { schema: &info.schema, span, activity: &self.activity };
+            let (schema, top) = (&info.schema, info.top);
+            let loader = FileLoader { schema, top, span, activity: &self.activity };
             loader.load(&folder.file(OLDER), &mut older);
             let row_bytes = loader.load(&path, &mut older);
             ring.prepend(&older);

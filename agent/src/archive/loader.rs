@@ -6,11 +6,13 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use loadline_protocol::{Column, Decoder, LINE_MAX, Line, Note, Row, RunId, Schema, Stamp, Time};
+use loadline_protocol::{
+    Column, Decoder, LINE_MAX, LISTED_MAX, Line, Look, Note, Row, RunId, Schema, Stamp, Time,
+};
 
 use super::activity::Activity;
 use super::folder::open_file;
-use crate::ring::{Ring, SAMPLES_MAX, SampleId};
+use crate::ring::{Ring, SAMPLES_MAX, SampleId, limit_look};
 use loadline_common::without_error_number;
 
 /// Buffer size for reading a file.
@@ -23,6 +25,8 @@ const FILE_BYTES_MAX: u64 = (SAMPLES_MAX * LINE_MAX) as u64;
 /// Properties of the samples to load.
 pub(super) struct FileLoader<'a> {
     pub(super) schema: &'a Schema,
+    /// Highest number of processes by CPU, and by memory, in a look; 0 without looks.
+    pub(super) top: u16,
     /// Other samples are too old, or from a future that the clock has left.
     pub(super) span: Range<Time>,
     pub(super) activity: &'a Activity,
@@ -89,7 +93,9 @@ struct LineLoader<'a> {
     positions: Vec<Option<usize>>,
     row: Row,
     values: Vec<f64>,
-    /// Size of the rows in bytes, with line ends.
+    /// Look in front of the next row. An agent writes at most one.
+    look: Option<Look>,
+    /// Size of the rows and looks in bytes, with line ends.
     row_bytes: u64,
     /// Number of lines that are neither rows nor notes.
     invalid_lines: u64,
@@ -105,6 +111,7 @@ impl LineLoader<'_> {
             positions: Vec::new(),
             row: Row::default(),
             values: Vec::new(),
+            look: None,
             row_bytes: 0,
             invalid_lines: 0,
         }
@@ -116,9 +123,23 @@ impl LineLoader<'_> {
             Line::Row(row) => self.load_row(row)?,
             Line::Note(Note::Header(header)) => self.run = header.run.zip(header.interval),
             Line::Note(Note::Columns(schema)) => self.set_columns(schema),
+            Line::Note(note @ (Note::Top(_) | Note::Process(_))) if self.loader.top > 0 => {
+                self.row_bytes += line.len() as u64 + 1;
+                self.add_to_look(note);
+            }
             Line::Note(_) | Line::Blank | Line::Past(_) => {}
         }
         Some(())
+    }
+
+    fn add_to_look(&mut self, note: Note) {
+        match (note, &mut self.look) {
+            (Note::Top(top), look) => *look = Some(Look { top, processes: Vec::new() }),
+            (Note::Process(process), Some(look)) if look.processes.len() < LISTED_MAX => {
+                look.processes.push(process);
+            }
+            _ => {}
+        }
     }
 
     /// A ring column that the file lacks becomes NaN; extra columns of the file are ignored.
@@ -129,6 +150,7 @@ impl LineLoader<'_> {
     }
 
     fn load_row(&mut self, row: &str) -> Option<()> {
+        let look = self.look.take();
         self.row_bytes += row.len() as u64 + 1;
         self.file_schema.parse_row_into(row, &mut self.row).ok()?;
         let ((run, interval), time) = (self.run?, self.row.time?);
@@ -139,6 +161,9 @@ impl LineLoader<'_> {
         let value = |at: &Option<usize>| at.map_or(f64::NAN, |at| self.row.values[at]);
         self.values.clear();
         self.values.extend(self.positions.iter().map(value));
+        if let Some(look) = look {
+            self.ring.add_look(&limit_look(look, usize::from(self.loader.top)));
+        }
         self.ring.restore_sample(id, time, &self.values);
         Some(())
     }

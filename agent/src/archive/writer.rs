@@ -160,8 +160,9 @@ impl ArchiveWriter {
 
     /// Appends the header and the columns of the following rows.
     fn push_headers(&mut self) {
-        self.push_note(&self.info.header(self.cursor.run(), self.cursor.interval(), 1, None, None));
-        self.push_note(&Note::Columns(self.info.schema.clone()));
+        // All columns are never refused.
+        let headers = self.info.headers(&self.cursor, &Selection::ALL, None);
+        headers.into_iter().flatten().for_each(|note| self.push_note(&note));
     }
 
     fn push_note(&mut self, note: &Note) {

@@ -4,13 +4,14 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 /// All options, and the reason why an option has no effect with `--stdio`.
-pub(super) const OPTION_SCOPES: [(&str, Option<&str>); 16] = [
+pub(super) const OPTION_SCOPES: [(&str, Option<&str>); 17] = [
     ("listen", Some(CANNOT_LISTEN)),
     ("metrics_listen", Some(CANNOT_LISTEN)),
     ("stdio", None),
     ("interval", None),
     ("history", None),
     ("collect", None),
+    ("top", None),
     ("state_dir", Some("--stdio ends with its client and keeps no samples")),
     ("max_clients", Some(ONE_CLIENT)),
     ("max_clients_per_address", Some(ONE_CLIENT)),
@@ -28,7 +29,7 @@ const ONE_CLIENT: &str = "--stdio serves one client";
 const NO_TLS: &str = "--stdio does not use TLS, ssh encrypts its stream";
 
 /// Options of sampling. With `--stdio`, they have no effect on the stream of an agent that already runs.
-const SAMPLING_OPTIONS: [&str; 3] = ["interval", "history", "collect"];
+const SAMPLING_OPTIONS: [&str; 4] = ["interval", "history", "collect", "top"];
 
 /// Options that were given, as opposed to defaults.
 #[derive(Debug, Clone, Default)]

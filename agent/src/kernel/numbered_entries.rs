@@ -1,6 +1,7 @@
 //! Folders with numbered entries, such as cores or processes.
 
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, RawDir, open};
@@ -31,9 +32,15 @@ impl ProcessFolders {
 
 /// Passes the number of each entry named `prefix` plus a number to `each`. Ignores unreadable
 /// entries.
-pub(crate) fn for_each_numbered(folder: &Path, prefix: &[u8], mut each: impl FnMut(u32)) {
+pub(crate) fn for_each_numbered(folder: &Path, prefix: &[u8], each: impl FnMut(u32)) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Ok(folder) = open(folder, flags, Mode::empty()) else { return };
+    if let Ok(folder) = open(folder, flags, Mode::empty()) {
+        for_each_number(folder, prefix, each);
+    }
+}
+
+/// Does the same in an open folder, from its current position.
+pub(super) fn for_each_number(folder: impl AsFd, prefix: &[u8], mut each: impl FnMut(u32)) {
     let mut buffer = [MaybeUninit::<u8>::uninit(); BUFFER_BYTES];
     let mut entries = RawDir::new(folder, &mut buffer);
     while let Some(Ok(entry)) = entries.next() {

@@ -4,6 +4,7 @@ use std::fs;
 
 use rustix::param::page_size;
 
+use super::process_stat;
 use super::root::Root;
 
 /// Returns the resident memory, in bytes.
@@ -19,14 +20,8 @@ pub(super) fn parse_statm(text: &str) -> Option<u64> {
 
 /// Returns the start time, in ticks since boot.
 pub(crate) fn start_ticks(root: &Root) -> Option<u64> {
-    parse_start(&fs::read_to_string(root.path("proc/self/stat")).ok()?)
-}
-
-/// Parses `4711 (loadline agent) S 1 …`. The program name stands in parentheses and may contain any
-/// character.
-pub(super) fn parse_start(text: &str) -> Option<u64> {
-    let (_, words) = text.rsplit_once(')')?;
-    words.split_ascii_whitespace().nth(19)?.parse().ok()
+    let text = fs::read(root.path("proc/self/stat")).ok()?;
+    process_stat::parse(&text).map(|stat| stat.start)
 }
 
 /// Returns the number of open files, sockets included.
@@ -44,13 +39,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_and_start_of_a_process_are_parsed() {
+    fn memory_of_a_process_is_parsed() {
         assert_eq!(parse_statm("5322 1288 961 40 0 1022 0\n"), Some(1288));
-        let stat = "4711 (a) b) c) S 1 4711 4711 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 8643 9 10";
-        assert_eq!(parse_start(stat), Some(8643));
-        for wrong in ["", "5322", "5322 x", "4711 (a) S 1", "4711 a S 1"] {
+        for wrong in ["", "5322", "5322 x"] {
             assert_eq!(parse_statm(wrong), None, "{wrong}");
-            assert_eq!(parse_start(wrong), None, "{wrong}");
         }
     }
 }

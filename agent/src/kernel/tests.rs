@@ -82,7 +82,7 @@ proptest! {
     fn no_parser_panics_on_any_bytes(
         bytes: Vec<u8>,
         // Reaches the code behind the first words of a line.
-        start in "|cpu[0-9]*|intr|btime|some avg10=|MemTotal:|eth0:|1 2 vda|cpu MHz :|usage_usec",
+        start in "|1 [(]a[)] S|0::/docker/|cpu[0-9]*|intr|btime|some avg10=|MemTotal:|eth0:|1 2 vda|cpu MHz :|usage_usec",
         blank in " ?",
     ) {
         let line = [start.as_bytes(), blank.as_bytes(), &bytes].concat();
@@ -92,7 +92,8 @@ proptest! {
         let _ = (mounts::Mount::parse(&line), mounts::Mount::unescape(&text));
         let _ = (stat::StatLine::parse(&line), cpuinfo::CoreMhz::parse(&line));
         let _ = (loadavg::parse(&text), pressure::Stalls::parse(&text));
-        let _ = (own_process::parse_statm(&text), own_process::parse_start(&text));
+        let _ = (own_process::parse_statm(&text), process_stat::parse(&line));
+        let _ = process_units::unit_of(&text);
         let _ = (cgroups::parse_cpu_max(&text), cgroups::parse_cpu_stat(&text));
         let _ = (cgroups::cgroup_path(&text, "cpu"), core_lists::parse_list(&text));
         let _ = hwmon::parse_celsius(&text);

@@ -6,35 +6,9 @@ use std::time::Duration;
 use loadline_protocol::{History, Resume, RunId, Seq, Time};
 
 use super::position::{Position, Segment};
-use super::samples::{Columns, Samples};
+use super::samples::Samples;
+use super::selection::{Columns, Selection};
 use super::{BATCH_BYTES, RingHandle, RingState};
-
-/// Samples and columns that a stream carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Selection {
-    pub(crate) columns: Columns,
-    /// The stream carries the samples whose sequence number is a multiple of this. Never 0.
-    pub(crate) every: u64,
-    /// Highest number of processes by CPU, and by memory, in each look; 0 without looks.
-    pub(crate) top: u16,
-}
-
-impl Selection {
-    /// Selection of a client that sends no request.
-    pub(crate) const PLAIN: Selection = Selection { columns: Columns::Plain, every: 1, top: 0 };
-
-    /// Every sample with all columns, and all looks.
-    pub(crate) const ALL: Selection = Selection { columns: Columns::All, every: 1, top: u16::MAX };
-
-    fn has(&self, Seq(seq): Seq) -> bool {
-        seq.is_multiple_of(self.every)
-    }
-
-    /// Returns whether the stream carries a sample with a sequence number from `from` to `to`.
-    fn has_any(&self, Seq(from): Seq, Seq(to): Seq) -> bool {
-        from.div_ceil(self.every) <= to / self.every
-    }
-}
 
 /// Position of a reader in the ring. It has no buffer that could fill up.
 pub(crate) struct Cursor {
@@ -127,22 +101,37 @@ impl Cursor {
     /// Moves to the beginning of a stream of every `every`th sample. `resume` has priority over
     /// `history`.
     pub(crate) fn seek(&mut self, history: History, resume: Option<Resume>, every: u64) {
-        let RingState { samples, .. } = &*self.ring.lock();
-        self.lost += samples.tail.0.saturating_sub(self.next.position.0);
+        let RingState { samples, .. } = &mut *self.ring.lock();
+        self.lost += samples.tail().0.saturating_sub(self.next.position.0);
         let newest = samples.newest();
-        let resumed = resume.and_then(|resume| samples.position_after(resume));
-        let at = |position| NextSample { position, segment: samples.segment_at(position) };
-        let (next, history_last) = match (resumed, history) {
-            (Some((position, segment)), _) => (NextSample { position, segment }, newest),
-            (None, History::All) => (at(samples.tail), newest),
-            (None, History::Last(span)) => (at(samples.first_within(span)), newest),
-            (None, History::None) => {
+        let (position, history_last) = match history {
+            History::All => (samples.tail(), newest),
+            History::Last(span) => (samples.first_within(span), newest),
+            History::None => {
                 let next = samples.newest_multiple_of(every).unwrap_or(newest.next());
-                (at(next), next.previous())
+                (next, next.previous())
             }
         };
-        self.next = next;
+        self.next = NextSample { position, segment: samples.segment_at(position) };
         self.history_last = Some(history_last);
+        if let Some((position, segment)) = resume.and_then(|resume| samples.position_after(resume))
+        {
+            self.next = NextSample { position, segment };
+            self.history_last = Some(newest);
+        }
+    }
+
+    /// Returns a cursor of the samples from the beginning of `history` up to `before`, which is not
+    /// included. [`ReadOutcome::Live`] is their end. The cursor does not count as a client.
+    pub(crate) fn earlier(&self, history: History, before: Time) -> Cursor {
+        let mut earlier = Cursor::new(&self.ring, 0);
+        earlier.seek(history, None, 1);
+        let end = self.ring.lock().samples.rows.first_since(before);
+        earlier.history_last = Some(end.previous());
+        if history == History::None {
+            earlier.next.position = end;
+        }
+        earlier
     }
 
     /// Appends the next lines, until `out` has [`BATCH_BYTES`] bytes; of the plain stream, one row.
@@ -157,7 +146,11 @@ impl Cursor {
         let samples = &mut state.samples;
         let newest = samples.newest();
         let last = self.history_last.map_or(newest, |last| last.min(newest));
-        self.lost += samples.tail.0.saturating_sub(self.next.position.0);
+        self.lost += samples.tail().0.saturating_sub(self.next.position.0);
+        let next = self.next.position.max(samples.tail());
+        if self.history_last.take_if(|last| next > *last).is_some() {
+            return ReadOutcome::Live;
+        }
         let mut rows = 0;
         while rows == 0 {
             if let Some(outcome) = self.next.advance(samples, selection) {
@@ -199,7 +192,7 @@ impl NextSample {
     /// Moves past evicted samples and into the next segment. Returns the outcome that the reader
     /// must see first, if there is one.
     fn advance(&mut self, samples: &Samples, selection: &Selection) -> Option<ReadOutcome> {
-        let position = self.position.max(samples.tail);
+        let position = self.position.max(samples.tail());
         let segment = samples.segment_at(position);
         if position == self.position && segment == self.segment {
             return None;

@@ -18,6 +18,11 @@ impl Position {
         Position(self.0 + 1)
     }
 
+    /// Moves the position by the difference of two.
+    pub(super) fn shift(&mut self, from: Position, to: Position) {
+        self.0 = self.0.wrapping_add(to.0).wrapping_sub(from.0);
+    }
+
     pub(super) fn previous(self) -> Position {
         Position(self.0.saturating_sub(1))
     }

@@ -12,6 +12,7 @@
 //! Thousands of sessions are woken for each sample. A step is therefore a hand-written poll instead
 //! of nested futures: read the ring, write to the stream, read from the stream.
 
+mod earlier;
 mod inbox;
 mod outbox;
 
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use loadline_protocol::{Note, Request, SafeText, Time};
+use loadline_protocol::{History, Note, Request, SafeText, Time};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
@@ -30,6 +31,7 @@ use crate::agent_info::AgentInfo;
 use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
 use crate::serve::connection::Connection;
 use crate::serve::places::ClientPlace;
+use earlier::EarlierSamples;
 use inbox::{Inbox, Input};
 use outbox::Outbox;
 
@@ -98,6 +100,7 @@ impl Service {
             inbox: Inbox::default(),
             ponged_at: None,
             outbox: Outbox::default(),
+            earlier: None,
             place,
             stream,
         }
@@ -113,6 +116,8 @@ pub(crate) struct Session<S: AsyncWrite + Unpin> {
     /// Time of the last answer to a ping.
     ponged_at: Option<Instant>,
     outbox: Outbox,
+    /// Boxed, since few clients need this memory.
+    earlier: Option<Box<EarlierSamples>>,
     place: Option<ClientPlace>,
     stream: S,
 }
@@ -161,14 +166,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if done { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    /// Fills an empty outbox with the next lines. Returns true if all samples were read, with the
-    /// waker registered for the next one.
+    /// Fills an empty outbox with the next lines. Returns true if all samples were read, earlier ones
+    /// included, with the waker registered for the next one.
     fn fill_outbox(&mut self, waker: &Waker) -> Result<bool, Ending> {
         loop {
             match self.outbox.write_with(|bytes| self.cursor.read(&self.selection, bytes, waker)) {
                 ReadOutcome::Rows if self.is_subscribed() && self.outbox.has_room() => {}
                 ReadOutcome::Closed if self.outbox.is_empty() => return Err(Ending::Stopped),
-                ReadOutcome::Wait | ReadOutcome::LastRows => return Ok(true),
+                ReadOutcome::Wait | ReadOutcome::LastRows => return Ok(!self.write_earlier()),
                 // Each row of the plain stream is a separate write.
                 ReadOutcome::Rows | ReadOutcome::Closed => return Ok(false),
                 // The plain stream has rows only.
@@ -191,13 +196,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Some(names) => Columns::Chosen(self.info.positions(names).map_err(Ending::Refused)?),
             None => Columns::All,
         };
-        let top = request.top.unwrap_or(0).min(self.info.top);
+        let top = match request.top.unwrap_or(0) {
+            0 => 0,
+            top if top >= self.info.top => Selection::ALL_PROCESSES,
+            top => top,
+        };
         self.selection = Selection { columns, every, top };
         if let Some(place) = &self.place {
             place.set_active(true);
         }
-        self.cursor.seek(request.history.unwrap_or_default(), request.resume, every);
-        self.write_headers(Some(self.cursor.now()))
+        let history = request.history.unwrap_or_default();
+        // With `before`, the history is that of the earlier samples.
+        let stream_history = if request.before.is_some() { History::None } else { history };
+        self.cursor.seek(stream_history, request.resume, every);
+        self.write_headers(Some(self.cursor.now()))?;
+        if let Some(before) = request.before {
+            let cursor = self.cursor.earlier(history, before);
+            let earlier = EarlierSamples::new(cursor, self.selection.clone(), &self.info);
+            self.earlier = Some(Box::new(earlier.map_err(Ending::Refused)?));
+        }
+        Ok(())
+    }
+
+    /// Appends earlier samples, if the client asked for them. Returns whether more follow.
+    fn write_earlier(&mut self) -> bool {
+        while self.outbox.has_room()
+            && let Some(earlier) = &mut self.earlier
+        {
+            if !self.outbox.write_with(|bytes| earlier.write_lines(&self.info, bytes)) {
+                self.earlier = None;
+            }
+        }
+        self.earlier.is_some()
     }
 
     /// Answers a ping. On a plain stream, which has rows only, and soon after an answer, it is noise.
@@ -213,13 +243,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Appends the header and the columns of the stream. `now` is the time of the answer to a request.
     fn write_headers(&mut self, now: Option<Time>) -> Result<(), Ending> {
-        let schema = self.info.schema_of(&self.selection).map_err(Ending::Refused)?;
-        let interval = self.cursor.interval();
-        let oldest = now.and(self.cursor.oldest_time());
-        let header =
-            self.info.header(self.cursor.run(), interval, self.selection.every, now, oldest);
-        self.outbox.push_line(&header);
-        self.outbox.push_line(&Note::Columns(schema));
+        let headers = self.info.headers(&self.cursor, &self.selection, now);
+        headers.map_err(Ending::Refused)?.iter().for_each(|note| self.outbox.push_line(note));
         Ok(())
     }
 

@@ -78,8 +78,12 @@ impl ContainerLimits {
 
     /// Returns the number of cores that the container may use.
     pub(super) fn cpu_limit(&self) -> Option<CpuLimit> {
-        let quota = self.cpu_limit.map(|(_, limit)| limit);
-        quota.or_else(|| self.cores.as_deref().map(limit_of_cores))
+        self.quota().or_else(|| self.cores.as_deref().map(limit_of_cores))
+    }
+
+    /// Returns the number of cores that the quota permits, if it is the lowest limit.
+    pub(super) fn quota(&self) -> Option<CpuLimit> {
+        self.cpu_limit.map(|(_, limit)| limit)
     }
 
     /// Returns the numbers of the cores that the container may use. `None` if it may use all, and

@@ -32,8 +32,9 @@ impl CpuModesReader {
         }
     }
 
-    /// Returns the shares of user, system, iowait and steal since the previous call, %.
-    pub(super) fn shares(&mut self) -> Option<[f64; 4]> {
+    /// Returns the shares of user, system, iowait and steal since the previous call, %, and the ticks of
+    /// all cores that count.
+    pub(super) fn shares_and_ticks(&mut self) -> Option<([f64; 4], u64)> {
         let now = self.times();
         let ((last_count, last), (count, now)) = (std::mem::replace(&mut self.last, now)?, now?);
         // A core that comes or goes makes a gap: its time since boot is no time since `last`.
@@ -58,15 +59,16 @@ impl CpuModesReader {
     }
 }
 
-/// `None` if no time has passed.
-fn shares_between(last: CpuTimes, now: CpuTimes) -> Option<[f64; 4]> {
+/// Returns the shares, and the ticks of all time. `None` if no time has passed.
+fn shares_between(last: CpuTimes, now: CpuTimes) -> Option<([f64; 4], u64)> {
     let total = now.total().checked_sub(last.total()).filter(|ticks| *ticks > 0)?;
     let (last, now) = (ticks_of_columns(last), ticks_of_columns(now));
-    Some(array::from_fn(|column| {
+    let shares = array::from_fn(|column| {
         // The kernel's iowait counter may go back a little.
         let ticks = now[column].saturating_sub(last[column]).min(total);
         ticks as f64 / total as f64 * 100.0
-    }))
+    });
+    Some((shares, total))
 }
 
 fn ticks_of_columns(CpuTimes(ticks): CpuTimes) -> [u64; 4] {
@@ -82,7 +84,7 @@ mod tests {
     fn shares_are_percentages_of_the_elapsed_time() {
         let last = CpuTimes([10, 0, 0, 20, 0, 0, 0, 0, 0, 0]);
         let now = CpuTimes([30, 10, 10, 50, 10, 4, 6, 10, 7, 3]);
-        assert_eq!(shares_between(last, now), Some([30.0, 20.0, 10.0, 10.0]));
+        assert_eq!(shares_between(last, now), Some(([30.0, 20.0, 10.0, 10.0], 100)));
     }
 
     #[test]
@@ -90,7 +92,7 @@ mod tests {
         let times = |user, total| CpuTimes([user, 0, 0, total - user, 0, 0, 0, 0, 0, 0]);
         let check = |user, total, expected| {
             let shares = shares_between(times(900, 1000), times(user, total));
-            assert_eq!(shares.map(|[user, ..]| user), expected, "{user} {total}");
+            assert_eq!(shares.map(|([user, ..], _)| user), expected, "{user} {total}");
         };
         check(940, 1040, Some(100.0));
         check(910, 1040, Some(25.0));

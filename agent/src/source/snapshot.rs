@@ -1,7 +1,11 @@
 //! Values that several columns share, read once per sample.
 
+use std::mem;
+
+use rustix::param::clock_ticks_per_second;
 use tokio::time::Instant;
 
+use super::cpu_use::CpuUse;
 use super::limits::ContainerLimits;
 use super::modes::CpuModesReader;
 use super::system::{MemorySizes, SystemReader};
@@ -20,6 +24,8 @@ pub(super) struct SystemSnapshot {
     pub(super) memory: Option<MemorySizes>,
     /// Time of user, system, iowait and steal since the previous sample, in % of the same as `cpu`.
     pub(super) modes: [f64; 4],
+    /// Sum of `cpu` over some samples.
+    pub(super) cpu_use: CpuUse,
     modes_reader: CpuModesReader,
     system: SystemReader,
     limits: ContainerLimits,
@@ -34,6 +40,7 @@ impl SystemSnapshot {
             cores: vec![f64::NAN; cores.len()],
             memory: None,
             modes: [f64::NAN; 4],
+            cpu_use: CpuUse::default(),
             modes_reader: CpuModesReader::new(root),
             system: SystemReader::new(root, cores),
             limits: ContainerLimits::new(root),
@@ -42,12 +49,13 @@ impl SystemSnapshot {
 
     /// Reads the current values. Values of sysinfo are unknown if it cannot open its files.
     pub(super) fn advance(&mut self, can_open: bool) {
-        self.at = Instant::now();
+        let now = Instant::now();
+        let passed = now.saturating_duration_since(mem::replace(&mut self.at, now));
         self.cores.fill(f64::NAN);
         let cpu = if can_open { self.system.cpu(&mut self.cores) } else { None };
         self.memory = if can_open { self.system.memory() } else { None };
         self.limits.refresh(self.at);
-        self.advance_cpu(cpu);
+        self.advance_cpu(cpu, passed.as_secs_f64());
         if let (Some((used, limit)), Some(memory)) = (self.limits.memory_use(), &mut self.memory) {
             memory.total = limit;
             memory.available = memory.available.min(limit.saturating_sub(used));
@@ -55,10 +63,12 @@ impl SystemSnapshot {
     }
 
     /// Sets CPU use and modes from those of the machine, its allowed cores, or the limited cgroup.
-    fn advance_cpu(&mut self, of_machine: Option<f64>) {
+    /// `passed` is the time since the previous sample, s.
+    fn advance_cpu(&mut self, of_machine: Option<f64>, passed: f64) {
         let cores = self.limits.cores();
         self.modes_reader.set_cores(cores);
-        let modes = self.modes_reader.shares();
+        let times = self.modes_reader.shares_and_ticks();
+        let modes = times.map(|(shares, _)| shares);
         let busy = |[user, system, _, steal]: [f64; 4]| (user + system + steal).min(100.0);
         let cpu = if cores.is_some() { modes.map(busy) } else { of_machine };
         self.cpu = cpu.unwrap_or(f64::NAN);
@@ -72,6 +82,16 @@ impl SystemSnapshot {
             self.cpu = busy;
             self.modes[..2].copy_from_slice(&[user, system]);
         }
+        let capacity = self.capacity(times.map(|(_, ticks)| ticks), passed);
+        self.cpu_use += CpuUse::new(self.cpu, capacity);
+    }
+
+    /// Returns the CPU time in seconds that is 100 %, of all `ticks` that have passed.
+    fn capacity(&self, ticks: Option<u64>, passed: f64) -> f64 {
+        let quota = self.limits.quota().map(|quota| passed * quota.cores());
+        let all = || ticks.map(|ticks| ticks as f64 / clock_ticks_per_second() as f64);
+        let cores = || passed * self.system.cores() as f64;
+        quota.or_else(all).unwrap_or_else(cores)
     }
 }
 

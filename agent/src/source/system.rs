@@ -115,6 +115,11 @@ impl SystemReader {
         Some(busy)
     }
 
+    /// Returns the number of cores at the newest CPU use.
+    pub(super) fn cores(&self) -> usize {
+        self.system.as_ref().map_or(0, |system| system.cpus().len())
+    }
+
     pub(super) fn memory(&mut self) -> Option<MemorySizes> {
         let system = self.system.as_mut()?;
         system.refresh_memory_specifics(MemoryRefreshKind::everything());

@@ -6,12 +6,14 @@
 mod authority;
 #[cfg(target_os = "linux")]
 mod descriptors;
+mod earlier;
 #[cfg(target_os = "linux")]
 mod hangs;
 #[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(target_os = "linux")]
 mod inherited;
+mod looks;
 #[expect(unreachable_pub, dead_code, reason = "other crates use this file as well")]
 mod loopback;
 #[cfg(feature = "metrics")]

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use loadline_agent::{
-    Agent, AgentSettings, Clock, Ending, Listener, MachineFacts, ScriptedSource, Service,
+    Agent, AgentSettings, Clock, Ending, Listener, MachineFacts, MetricSource, ScriptedSource,
+    Service,
 };
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, DuplexStream,
@@ -39,14 +40,19 @@ impl AgentStage {
     }
 
     pub(crate) async fn start(settings: AgentSettings) -> AgentStage {
+        AgentStage::start_with(settings, counting_source()).await
+    }
+
+    /// Starts an agent with this source.
+    pub(crate) async fn start_with(
+        settings: AgentSettings,
+        source: impl MetricSource + 'static,
+    ) -> AgentStage {
         let wall_offset_ms = Arc::new(AtomicI64::new(START_MS));
         let clock = {
             let (offset, start) = (wall_offset_ms.clone(), Instant::now());
             Clock::new(move || offset.load(Ordering::Relaxed) + start.elapsed().as_millis() as i64)
         };
-        let source = ScriptedSource::plain(|number, values| {
-            values.extend([number as f64, 2400.0, 43.1, 0.52, 0.44, 0.4]);
-        });
         let facts =
             MachineFacts { host: "web-1".into(), cores: Some(4), ..MachineFacts::default() };
         let agent = Agent::start_with_clock(source, facts, settings, clock).await;
@@ -88,6 +94,13 @@ impl AgentStage {
         let _ = self.stop.send(());
         self.agent.await.unwrap();
     }
+}
+
+/// Returns a source whose sample `n` is `n.0 2400.0 43.1 0.52 0.44 0.40`.
+pub(crate) fn counting_source() -> ScriptedSource<impl FnMut(u64, &mut Vec<f64>) + Send> {
+    ScriptedSource::plain(|number, values| {
+        values.extend([number as f64, 2400.0, 43.1, 0.52, 0.44, 0.4]);
+    })
 }
 
 /// Client end of a pipe whose other end the agent serves.

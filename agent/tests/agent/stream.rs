@@ -93,7 +93,7 @@ async fn a_subscriber_gets_headers_and_then_rows_with_time_and_number() {
     let run = read.run.unwrap();
     let expected = format!(
         "# loadline/1 run={run} host=web-1 interval=1000ms cores=4 agent={version} \
-         now=1763836800.250"
+         now=1763836800.250 oldest=1763836800.000"
     );
     assert_eq!(header, expected);
     let columns = "# columns time:s seq cpu:% freq:MHz mem:% load1 load5 load15";

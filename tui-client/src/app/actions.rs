@@ -42,7 +42,7 @@ impl App {
         let is_done = match page {
             Page::Overview => self.handle_overview_action(action),
             Page::CompareOverlay | Page::CompareGrid => self.handle_compare_action(action),
-            Page::Dashboard | Page::Fullscreen => false,
+            Page::Dashboard | Page::Fullscreen => self.handle_process_action(action),
         };
         if is_done {
             return;
@@ -62,6 +62,7 @@ impl App {
             // Other pages have no data table.
             Action::Table if page != Page::Dashboard => {}
             Action::Table => self.screen.move_table(),
+            Action::Processes => self.toggle_processes(),
             Action::Units => self.sources.use_next_units(),
             Action::Theme => self.theme = self.theme.next_palette(),
             Action::Fill => self.theme.fill = !self.theme.fill,

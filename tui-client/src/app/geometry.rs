@@ -9,8 +9,8 @@ use crate::charts::{ChartKind, has_uncrowded_first_page};
 use crate::digits;
 use crate::keys::{HELP_WIDTH, HelpLine};
 use crate::layout::{
-    ChartParts, ChartRect, ChartShape, Layout, LayoutShape, Page, SourceRowParts, chart_parts,
-    layout, popup, source_row_parts,
+    ChartParts, ChartRect, ChartShape, Layout, LayoutShape, Page, SourceRowParts, TablePosition,
+    chart_parts, layout, popup, source_row_parts,
 };
 use crate::store::Window;
 use crate::units::AxisRange;
@@ -55,7 +55,7 @@ impl App {
         };
         let shape = LayoutShape {
             page,
-            table: self.screen.table,
+            table: self.screen.table_position(),
             chart_count,
             chosen,
             is_roomy: page == Page::Dashboard && has_uncrowded_first_page(charts),
@@ -63,7 +63,15 @@ impl App {
             has_finding: self.shows_finding(),
             compared_sources: self.sources.compared().len(),
         };
-        layout(area, shape)
+        let divided = layout(area, shape);
+        if self.screen.shows_processes() && divided.table.is_empty() {
+            // A low screen has room for the processes or for charts.
+            return layout(
+                area,
+                LayoutShape { page: Page::Dashboard, table: TablePosition::Alone, ..shape },
+            );
+        }
+        divided
     }
 
     /// Returns the areas of the statistics for `series` series: the span, the column heads and the

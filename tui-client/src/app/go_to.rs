@@ -4,8 +4,9 @@ use crossterm::event::{KeyEvent, KeyModifiers};
 use loadline_protocol::Time;
 
 use super::App;
+use super::past::Destination;
 use crate::keys::Action;
-use crate::watched::State;
+use crate::watched::PastLimit;
 
 impl App {
     pub(super) fn open_time_input(&mut self) {
@@ -32,10 +33,27 @@ impl App {
         }
     }
 
+    /// Centres the view on a time. Moves the crosshair to the nearest sample, once it is loaded.
+    fn go_to(&mut self, time: Time, typed: &str) {
+        let (Some(oldest), Some(newest)) = (self.oldest_reachable(), self.sources.newest()) else {
+            return;
+        };
+        let near = time.clamp(oldest, newest);
+        if !self.is_missing(near, near) {
+            self.go_to_loaded(time, typed);
+            return;
+        }
+        self.window.centre(near, oldest, newest);
+        self.selection.crosshair = None;
+        self.selection.measure(&self.sources);
+        let typed = Some(typed.to_owned());
+        self.selection.destination = Some(Destination { time, typed });
+    }
+
     /// Moves the crosshair to the sample nearest to a time, and centres the view. Shows a message
     /// if there is no sample at that time.
-    fn go_to(&mut self, time: Time, typed: &str) {
-        let (Some(oldest), Some(newest)) = (self.sources.oldest(), self.sources.newest()) else {
+    pub(super) fn go_to_loaded(&mut self, time: Time, typed: &str) {
+        let (Some(oldest), Some(newest)) = (self.oldest_reachable(), self.sources.newest()) else {
             return;
         };
         let distance = |there: &Time| (*there - time).max(time - *there);
@@ -55,12 +73,9 @@ impl App {
         }
     }
 
-    /// Returns whether the shown source may have samples older than the loaded ones. Only an agent
-    /// keeps a history.
+    /// Returns whether the shown source may have older samples, which it sends only at the start.
     fn may_have_older(&self) -> bool {
-        let watched = self.sources.watched();
-        let is_agent = watched.header().is_some();
-        is_agent && !matches!(watched.state(self.now), State::Replay(_))
+        self.sources.watched().oldest_reason() == Some(PastLimit::OldAgent)
     }
 
     /// Returns the longest fitting message about a time without samples and the nearest one.

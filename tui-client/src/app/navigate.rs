@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
+use super::past::Destination;
 use super::{App, WindowEnd};
 use crate::keys::Action;
 use crate::layout::{Page, TablePosition};
@@ -58,15 +59,22 @@ impl App {
         if self.selection.crosshair.is_some() {
             self.move_crosshair(direction * window.cell_ms());
         } else {
-            // By whole cells, so that the picture moves and does not change.
-            let cells = (window.cell_count() as i64 / PAN_DIVISOR).max(1);
-            self.pan(direction * cells * window.cell_ms());
+            self.step_view(direction);
         }
+    }
+
+    /// Moves the view by whole cells, so that the picture moves and does not change.
+    fn step_view(&mut self, direction: i64) {
+        let Some(window) = self.chosen_window() else { return };
+        let cells = (window.cell_count() as i64 / PAN_DIVISOR).max(1);
+        self.pan(direction * cells * window.cell_ms());
     }
 
     fn step_screen(&mut self, direction: i64) {
         let rows = self.layout(self.area()).table.height.saturating_sub(1).max(1);
-        if self.screen.page == Page::Dashboard && self.screen.table == TablePosition::Alone {
+        if self.screen.page == Page::Dashboard
+            && self.screen.table_position() == TablePosition::Alone
+        {
             self.step_samples(direction as isize * rows as isize);
         } else if self.selection.crosshair.is_some() {
             self.move_crosshair(direction * self.window.span_ms());
@@ -76,8 +84,13 @@ impl App {
     }
 
     pub(super) fn pan(&mut self, by_ms: i64) {
-        if let (Some(oldest), Some(newest)) = (self.sources.oldest(), self.sources.newest()) {
-            self.window.pan(by_ms, oldest, newest);
+        let (Some(oldest), Some(newest)) = (self.oldest_reachable(), self.sources.newest()) else {
+            return;
+        };
+        let before = self.window.end;
+        self.window.pan(by_ms, oldest, newest);
+        if by_ms < 0 && self.window.end == before {
+            self.show_oldest_reason();
         }
     }
 
@@ -90,9 +103,16 @@ impl App {
     }
 
     fn show_oldest(&mut self) {
-        let Some(oldest) = self.sources.oldest() else { return };
+        let Some(oldest) = self.oldest_reachable() else { return };
+        let before = self.window.end;
         self.set_window_end(oldest + self.window.span);
-        if self.selection.crosshair.is_some() {
+        if self.window.end == before {
+            self.show_oldest_reason();
+        }
+        let has_crosshair = self.selection.crosshair.is_some();
+        if has_crosshair && self.is_missing(oldest, oldest) {
+            self.selection.destination = Some(Destination { time: oldest, typed: None });
+        } else if has_crosshair {
             self.set_crosshair(oldest);
         }
     }
@@ -137,6 +157,11 @@ impl App {
     fn move_crosshair(&mut self, by_ms: i64) {
         let Some(here) = self.crosshair_time() else { return };
         let [before, after] = self.times_around(here.shifted_ms(by_ms));
+        if by_ms < 0 && self.is_missing(before.unwrap_or_default(), here.shifted_ms(-1)) {
+            // There are samples in between: show them first.
+            self.pan(by_ms);
+            return;
+        }
         // Forward at least to the next sample, however far away.
         let there = before.filter(|time| by_ms < 0 || *time > here).or(after);
         // On a page of one source, its newest sample comes into view.
@@ -160,7 +185,12 @@ impl App {
             let there = self.shown_index().map(|at| at.saturating_add_signed(steps).min(last));
             there.and_then(|at| self.sources.time_at(at))
         };
+        let here = self.selection.crosshair.or_else(|| self.window_end_time());
+        let is_unloaded =
+            |here: Time| self.is_missing(there.unwrap_or_default(), here.shifted_ms(-1));
         match there {
+            // There are samples in between: show them first.
+            _ if steps < 0 && here.is_some_and(is_unloaded) => self.step_view(-1),
             Some(time) if self.selection.crosshair.is_some() => self.set_crosshair(time),
             Some(time) => self.set_window_end(time),
             None => {}

@@ -105,7 +105,9 @@ impl App {
     }
 
     fn choose_row(&mut self, row: u16, rows: u16) {
-        let Some(row) = row.checked_sub(1) else { return };
+        let Some(row) = row.checked_sub(1).filter(|_| !self.screen.shows_processes()) else {
+            return;
+        };
         if let Some(TableRow::Sample(at)) = self.table_rows(rows).get(usize::from(row))
             && let Some(time) = self.sources.time_at(*at)
         {
@@ -178,6 +180,9 @@ impl App {
                 self.zoom(up, anchor);
             }
             Some(Target::Chart(_)) => self.zoom(up, None),
+            Some(Target::Table { .. }) if self.screen.shows_processes() => {
+                self.scroll_processes(rows);
+            }
             Some(Target::Table { .. }) => self.step_samples(rows),
             Some(Target::Source(_)) => self.scroll_overview(rows),
             Some(Target::Statistics) => self.scroll_series(rows),

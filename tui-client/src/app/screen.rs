@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
+use super::ProcessTable;
 use crate::keys::Action;
 use crate::layout::{Page, TablePosition};
 
@@ -17,7 +18,8 @@ pub struct Screen {
     pub page: Page,
     /// Lines of the help that are scrolled out at the top; `None` if the help is closed.
     pub help_scroll: Option<u16>,
-    pub(crate) table: TablePosition,
+    table: TablePosition,
+    pub(crate) processes: ProcessTable,
     /// Index of the first metric in the data table.
     pub first_column: usize,
     /// Time of the change to the next chart, while the charts cycle.
@@ -32,6 +34,7 @@ impl Screen {
             page,
             help_scroll: None,
             table: TablePosition::Below,
+            processes: ProcessTable::default(),
             first_column: 0,
             cycle_at: None,
             page_before_compare: Page::Overview,
@@ -40,6 +43,29 @@ impl Screen {
 
     pub(crate) fn shows_all_sources(&self) -> bool {
         self.page == Page::Overview || self.is_compare()
+    }
+
+    /// Returns whether the processes are shown in place of the samples.
+    pub(crate) fn shows_processes(&self) -> bool {
+        self.processes.is_shown && !self.shows_all_sources()
+    }
+
+    /// Shows the processes of the chosen source in the table, or its samples.
+    pub(super) fn show_processes(&mut self, is_shown: bool) {
+        self.processes.is_shown = is_shown;
+        if self.shows_all_sources() {
+            self.page = Page::Dashboard;
+        }
+    }
+
+    /// Returns the position of the table. The processes are never off. Fullscreen has no other table.
+    pub(crate) fn table_position(&self) -> TablePosition {
+        match (self.page, self.table) {
+            (Page::Fullscreen, _) if self.processes.is_shown => TablePosition::Below,
+            (Page::Fullscreen, _) => TablePosition::Off,
+            (_, TablePosition::Off) if self.processes.is_shown => TablePosition::Below,
+            (_, table) => table,
+        }
     }
 
     pub(super) fn is_compare(&self) -> bool {
@@ -86,11 +112,12 @@ impl Screen {
     }
 
     pub(super) fn move_table(&mut self) {
-        self.table = match self.table {
+        self.table = match self.table_position() {
             TablePosition::Below => TablePosition::Alone,
             TablePosition::Alone => TablePosition::Off,
             TablePosition::Off => TablePosition::Below,
         };
+        self.processes.is_shown &= self.table != TablePosition::Off;
     }
 
     /// Opens the compare page, or shows the next form of it. After the last one, closes it.
@@ -112,7 +139,9 @@ impl Screen {
 
     /// Goes one step back towards the first page, `home`.
     pub(super) fn go_back(&mut self, home: Page) {
-        if self.page == Page::Fullscreen {
+        if self.shows_processes() {
+            self.processes.is_shown = false;
+        } else if self.page == Page::Fullscreen {
             self.toggle_fullscreen();
         } else if self.page == Page::Dashboard && self.table == TablePosition::Alone {
             self.table = TablePosition::Below;
@@ -164,6 +193,35 @@ mod tests {
         assert_eq!(back(), (Page::Dashboard, TablePosition::Alone));
         assert_eq!(back(), (Page::Dashboard, TablePosition::Below));
         assert_eq!(back(), (Page::Overview, TablePosition::Below));
+    }
+
+    #[test]
+    fn the_processes_are_shown_although_the_table_is_off() {
+        use TablePosition::{Alone, Below, Off};
+        let mut screen = Screen::new(Page::Dashboard);
+        screen.table = Off;
+        screen.show_processes(true);
+        assert_eq!(screen.table_position(), Below);
+        screen.show_processes(false);
+        assert_eq!(screen.table_position(), Off);
+        screen.show_processes(true);
+        let mut next = || {
+            screen.move_table();
+            (screen.table_position(), screen.shows_processes())
+        };
+        assert_eq!([next(), next(), next()], [(Alone, true), (Off, false), (Below, false)]);
+    }
+
+    #[test]
+    fn the_processes_open_the_chosen_source_and_back_closes_them_first() {
+        for page in [Page::Overview, Page::CompareGrid, Page::Fullscreen] {
+            let mut screen = Screen::new(page);
+            screen.show_processes(true);
+            let opened = if page == Page::Fullscreen { Page::Fullscreen } else { Page::Dashboard };
+            assert_eq!((screen.page, screen.shows_processes()), (opened, true));
+            screen.go_back(Page::Overview);
+            assert_eq!((screen.page, screen.shows_processes()), (opened, false));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use loadline_protocol::Time;
 
+use super::past::Destination;
 use super::{Drag, Sources, Statistics};
 use crate::charts::Chart;
 
@@ -17,6 +18,8 @@ pub struct Selection {
     pub crosshair: Option<Time>,
     /// Time of the mark, the other end of the measured span.
     pub mark: Option<Time>,
+    /// Time to go to once its samples are loaded.
+    pub(super) destination: Option<Destination>,
     /// Statistics between mark and crosshair.
     pub statistics: Option<Statistics>,
     /// Scroll position of the statistics: index of the first visible series.

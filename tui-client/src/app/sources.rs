@@ -172,6 +172,11 @@ impl Sources {
         time.shifted_ms(-self.clock_offset_ms(source))
     }
 
+    /// Returns a time on the time axis by a source's clock.
+    pub(super) fn source_time(&self, source: usize, time: Time) -> Time {
+        time.shifted_ms(self.clock_offset_ms(source))
+    }
+
     /// Returns the number of a source's samples up to a time on the axis.
     pub(super) fn count_until(&self, source: usize, time: Time) -> usize {
         let ms = time.as_millis() + self.clock_offset_ms(source);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use loadline_protocol::Time;
+use loadline_protocol::{Look, Time};
 
 use super::{App, Sources};
 use crate::charts::{Chart, ChartLine};
 use crate::layout::{Layout, Page};
+use crate::store::covers;
 
 /// Statistics of the samples from the mark to the crosshair, both included.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Statistics {
     pub samples: usize,
     /// Statistics of each column of the store; `None` if no sample has a value.
     pub columns: Vec<Option<ColumnStats>>,
+    /// Sum of the looks that cover a part of the span; `None` without one.
+    pub processes: Option<Look>,
 }
 
 /// Statistics of a column, in the unit of the stream. NaN does not count.
@@ -40,11 +43,18 @@ impl Statistics {
         let (first, last) = (mark.min(crosshair), mark.max(crosshair));
         let (from, to) = (sources.time_at(first)?, sources.time_at(last)?);
         let columns = sources.watched().columns().map_or(0, <[_]>::len);
-        let stats = (0..columns).map(|column| {
-            let values = (first..=last).filter_map(|at| store.get(at));
-            column_stats(values.map(|sample| sample.value(column)))
-        });
-        Some(Statistics { from, to, samples: last - first + 1, columns: stats.collect() })
+        let columns =
+            (0..columns).map(|column| column_stats(store.values(column, first..last + 1)));
+        let columns = columns.collect();
+        let span = store.get(first)?.time()..=store.get(last)?.time();
+        let processes = sources.watched().looks.sum(span);
+        Some(Statistics { from, to, samples: last - first + 1, columns, processes })
+    }
+
+    /// Returns whether a look covers a part of the span. The clock of its source is `offset_ms` ahead.
+    pub(super) fn is_covered_by(&self, look: &Look, offset_ms: i64) -> bool {
+        let [from, to] = [self.from, self.to].map(|time| time.shifted_ms(offset_ms));
+        from <= look.top.time && covers(&look.top, to)
     }
 
     /// Returns the time between the ends.

@@ -3,6 +3,7 @@
 use loadline_protocol::Column;
 
 use super::device_charts::is_of_device;
+use crate::store::ProcessOrder;
 
 /// Column of a known name: name, legend, and index of its colour in the theme.
 pub(super) type KnownColumn = (&'static str, &'static str, usize);
@@ -43,6 +44,15 @@ pub(super) const KNOWN_CHARTS: &[(&str, &[KnownColumn])] = &[
 
 /// Title of the heat map of all cores.
 pub(super) const CORES_TITLE: &str = "Cores";
+
+/// Returns the order of the processes that the title of a known chart names.
+pub(super) fn process_order(title: &str) -> Option<ProcessOrder> {
+    match title {
+        "CPU" => Some(ProcessOrder::Cpu),
+        "Memory" => Some(ProcessOrder::Memory),
+        _ => None,
+    }
+}
 
 pub(super) fn known_titles() -> impl Iterator<Item = &'static str> {
     KNOWN_CHARTS.iter().map(|(title, _)| *title).chain([CORES_TITLE])

@@ -52,7 +52,7 @@ pub(crate) struct Args {
     )]
     pub(crate) output: Option<OutputFormat>,
 
-    /// Exit after N rows (not with tui)
+    /// Exit after N rows, with top after N looks at the processes (not with tui)
     #[arg(short = 'n', long, value_name = "N", value_parser = count, env = "LOADLINE_COUNT", hide_env = true)]
     pub(crate) count: Option<u64>,
 

@@ -8,7 +8,7 @@ use loadline_protocol::{DurationText, History};
 
 use super::args::Args;
 use super::layers::CommandLine;
-use super::{CliSettings, OutputDevice, Terminals};
+use super::{CliSettings, OutputDevice, SourceSpec, Terminals};
 use crate::output::OutputFormat;
 use crate::scope::{Mode, NoEffect, OPTION_SCOPES, OptionScope};
 use crate::source::{SECRET_VARIABLES, Source};
@@ -47,11 +47,18 @@ pub(super) fn check_settings(
     let CliSettings { sources, format, args, .. } = settings;
     settings.check_source_count(sources.len())?;
     let is_tui = *format == OutputFormat::Tui;
-    let mode = match is_tui {
+    let mode = match format {
         _ if args.check => Mode::Check,
-        true => Mode::Screen,
-        false => Mode::Rows,
+        OutputFormat::Tui => Mode::Screen,
+        OutputFormat::Top => Mode::Processes,
+        OutputFormat::Table | OutputFormat::Csv | OutputFormat::Json | OutputFormat::Raw => {
+            Mode::Rows
+        }
     };
+    let is_prometheus = |chosen: &SourceSpec| matches!(chosen.source, Source::Prometheus(_));
+    if *format == OutputFormat::Top && sources.iter().all(is_prometheus) {
+        return Err("-o top: Prometheus has no processes; give an agent".to_owned());
+    }
     let mut warnings = Vec::new();
     for option in typed(command_line) {
         let sources = sources.iter().map(|chosen| &chosen.source);

@@ -334,6 +334,8 @@ fn a_typed_option_without_an_effect_is_an_error_or_a_warning() {
         ("loadline web-1 -c cpu,mem,cpu:%", "column \"cpu\" is given twice"),
         ("loadline --print-config web-1", "SOURCE cannot be used with --print-config"),
         ("loadline --generate man -w 1m", "--window cannot be used with --generate"),
+        ("loadline web-1 -o top -c cpu", "--columns cannot be used with -o top; remove --columns"),
+        ("loadline prom+http://a/ -o top", "Prometheus has no processes; give an agent"),
         ("loadline web-1 --check --keep 1h", "--keep cannot be used with --check; remove --keep"),
         ("loadline -i -5s", "invalid duration \"-5s\""),
         ("loadline -w 1.5", "invalid duration \"1.5\""),
@@ -349,6 +351,8 @@ fn a_typed_option_without_an_effect_is_an_error_or_a_warning() {
             "loadline web-1 -o csv --ssh x",
             &["--ssh needs an ssh source; write USER@HOST or ssh://HOST"],
         ),
+        ("loadline web-1 -o top --fill", &["--fill has no effect without a screen"]),
+        ("loadline web-1 prom+http://a/ -o top -n 3 --history 1h", &[]),
         ("loadline web-1 -o csv --no-mouse", &["--no-mouse has no effect without a screen"]),
         (
             "loadline ./a.load -o csv --history 1h",

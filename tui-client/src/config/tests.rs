@@ -129,7 +129,7 @@ c.toml:3:8: ctrl-c always quits; give help another key
     check(
         "[keys]\nhepl = \"F2\"",
         r#"
-c.toml:2:1: unknown action "hepl"; did you mean help? available: quit, help, back, redraw, suspend, fullscreen, cycle, next-chart, previous-chart, chart-1, chart-2, chart-3, chart-4, chart-5, chart-6, chart-7, chart-8, chart-9, value-in, value-out, units, theme, fill, pause and 28 more, see loadline --print-config
+c.toml:2:1: unknown action "hepl"; did you mean help? available: quit, help, back, redraw, suspend, fullscreen, cycle, next-chart, previous-chart, chart-1, chart-2, chart-3, chart-4, chart-5, chart-6, chart-7, chart-8, chart-9, value-in, value-out, units, theme, fill, pause and 29 more, see loadline --print-config
    2 | hepl = "F2"
      | ^^^^"#,
     );

@@ -75,7 +75,7 @@ impl Finding {
             subject,
             held: format!("{over}{}", span_text(held.until - held.since)),
             evidence: evidence(problem, recent, facts),
-            process: look.and_then(|look| culprit(problem, look, recent, facts)),
+            process: look.and_then(|look| culprit(problem, &look, recent, facts)),
         }
     }
 
@@ -134,7 +134,7 @@ fn file_system(watched: &Watched, time: Time) -> String {
 }
 
 /// Returns the newest look that was taken while a problem held.
-fn newest_look(watched: &Watched, held: HeldTime) -> Option<&Look> {
+fn newest_look(watched: &Watched, held: HeldTime) -> Option<Look> {
     let begin = held.since.max(held.until - LOOK_AGE_MAX);
     // The look that covers the time of a sample comes after it.
     let covering = watched.looks.at(held.until);

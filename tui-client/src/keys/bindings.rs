@@ -95,6 +95,8 @@ pub(crate) const SECTIONS: &[Section] = &[
         title: "Table",
         actions: &[
             bind(Action::Table, "table", "d", "below the charts, alone, off"),
+            bind(Action::Processes, "processes", "w", "processes, or the samples again"),
+            bind(Action::Order, "order", "o", "sort processes; sources: hottest first"),
             bind(Action::Up, "up", "up k", "earlier rows"),
             bind(Action::Down, "down", "down j", "later rows"),
             bind(Action::ColumnsLeft, "columns-left", "< h", "scroll columns left"),
@@ -114,10 +116,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     // With one source, these actions do nothing and the help omits them.
     Section {
         title: SEVERAL_SOURCES,
-        actions: &[
-            bind(Action::Compare, "compare", "v", "compare one metric of all sources"),
-            bind(Action::Order, "order", "o", "sort as given, or hottest first"),
-        ],
+        actions: &[bind(Action::Compare, "compare", "v", "compare one metric of all sources")],
     },
 ];
 

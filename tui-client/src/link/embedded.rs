@@ -19,8 +19,8 @@ impl EmbeddedAgent {
             settings.interval =
                 interval.clamp(AgentSettings::INTERVAL_MIN, AgentSettings::INTERVAL_MAX);
         }
-        let agent =
-            Agent::start(Machine::default(), MachineFacts::of_this_machine(), settings).await;
+        let machine = Machine::default().with_top(AgentSettings::TOP);
+        let agent = Agent::start(machine, MachineFacts::of_this_machine(), settings).await;
         let service = agent.service();
         tokio::spawn(agent.run(Vec::<Listener>::new(), future::pending()));
         EmbeddedAgent(service)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use loadline_protocol::{History, Request, Time};
+use loadline_protocol::{History, Request, TOP_MAX, Time};
 
 use super::read_options::ReadOptions;
 use super::reader::ResumeState;
@@ -18,6 +18,8 @@ pub struct LinkOptions {
     pub interval: Option<Duration>,
     /// History to request.
     pub history: History,
+    /// Request looks at the processes: all that the agent lists.
+    pub looks: bool,
     /// Columns to read, and whether to keep the lines.
     pub read_options: ReadOptions,
     /// Continue when a recording grows.
@@ -50,6 +52,7 @@ impl LinkOptions {
                 columns.iter().map(name).collect()
             }),
             resume: state.last,
+            top: self.looks.then_some(TOP_MAX),
             ..Request::default()
         }
     }
@@ -89,6 +92,16 @@ mod tests {
         check(last(600), Some(70), "loadline/1 history=10m");
         check(last(10), Some(70), "loadline/1 history=31s");
         check(History::All, Some(70), "loadline/1 history=all");
+    }
+
+    #[test]
+    fn looks_are_requested_where_they_are_used() {
+        let request = |looks| {
+            let options = LinkOptions { looks, ..LinkOptions::default() };
+            options.request(&ResumeState::default(), Time::default(), None).to_string()
+        };
+        assert_eq!(request(true), "loadline/1 history=none top=50");
+        assert_eq!(request(false), "loadline/1 history=none");
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 mod answer;
 mod output;
+mod past;
 mod phase;
 mod plain;
 mod recorded;
 mod unexplained;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec;
@@ -26,7 +26,9 @@ use crate::event::{Event, StreamInfo};
 use crate::import::{IMPORT_LINE_MAX, PlainLine, Refusal, RowError};
 pub(super) use output::ResumeState;
 use output::{Output, RowClock};
+pub(super) use past::PastReader;
 use phase::{PendingLine, ReaderPhase};
+use plain::with_point;
 use recorded::header_after_cut;
 
 /// Maximum of plain rows and notes that wait for a header. A source that sends more does not wait
@@ -50,6 +52,8 @@ pub struct StreamReader {
     row: Row,
     selection: ColumnSelection,
     output: Output,
+    /// Reader of the earlier samples that were asked for.
+    pub(super) past: Option<PastReader>,
     disconnect: Option<Disconnect>,
     /// True if a ping was answered since the last [`take_pong`](StreamReader::take_pong).
     has_pong: bool,
@@ -203,6 +207,7 @@ impl StreamReader {
     /// Returns the refusal, if any: the columns of a short stream are known only now.
     pub fn finish(&mut self) -> Option<Disconnect> {
         self.close();
+        self.output.deliver_looks();
         if self.decoder.pending() > 0 {
             self.decoder = Decoder::new();
             let last = SafeText::new("the last line has no line end, so it may be cut off");
@@ -218,8 +223,16 @@ impl StreamReader {
             self.output.add_fault(LineError::CutOff);
             return self.handle_line(&line[at..], now);
         }
-        match Line::parse(line)? {
-            Line::Blank | Line::Past(_) => {}
+        match self.parse_line(line)? {
+            Line::Blank => {}
+            Line::Past(text) => {
+                // Without a request for them, they are comments.
+                if let Some(past) = &mut self.past {
+                    past.read(text, now, &mut self.options, &mut self.output.events)?;
+                }
+            }
+            Line::Note(Note::Top(top)) => self.output.begin_look(top),
+            Line::Note(Note::Process(process)) => self.output.add_process(process)?,
             Line::Note(note) => self.handle_note(note),
             // A tab at the end stands behind an empty field of a table.
             Line::Row(_) if self.is_unrequested && self.phase.header().is_none() => {
@@ -234,11 +247,15 @@ impl StreamReader {
         match &note {
             Note::Header(header) => {
                 self.output.begin_header(header.run);
+                self.past.iter_mut().for_each(|past| past.begin(header.now));
                 self.warn_of_pending_rows();
                 // Pending rows are dropped: the answer to the request contains them.
                 // A recording of a plain stream starts with an empty header.
                 let nothing = Header { version: header.version, ..Header::default() };
-                self.subscribe(Some(header.clone()).filter(|header| *header != nothing), None);
+                // Only an agent that was asked can be asked for earlier samples.
+                let oldest = header.oldest.filter(|_| !self.is_unrequested);
+                let header = Some(Header { oldest, ..header.clone() });
+                self.subscribe(header.filter(|header| *header != nothing), None);
             }
             Note::Columns(columns) => self.handle_columns(columns),
             Note::Live => self.output.events.push(Event::Live),
@@ -250,8 +267,8 @@ impl StreamReader {
                 let reason = reason.as_ref().map_or("the agent stopped", SafeText::as_str);
                 self.disconnect = Some(Disconnect::lost(reason));
             }
-            Note::Top(top) => self.output.begin_look(top),
-            Note::Process(process) => self.output.add_process(process),
+            // Looks are no notes of their own.
+            Note::Top(_) | Note::Process(_) => return,
             Note::Health(health) => self.output.events.push(Event::Health(health.clone())),
             Note::Pong => {
                 // The answer is for this connection, and no part of the stream.
@@ -354,6 +371,7 @@ impl StreamReader {
     /// Delivers the current row, which has the text `line`.
     fn deliver(&mut self, line: &str, now: Time) -> Result<(), LineError> {
         if self.selection.is_empty() {
+            self.output.deliver_looks();
             return Ok(());
         }
         self.selection.apply(&mut self.row.values);
@@ -387,11 +405,6 @@ impl StreamReader {
             }
         }
     }
-}
-
-/// Replaces decimal commas.
-fn with_point(line: &str, has_decimal_comma: bool) -> Cow<'_, str> {
-    if has_decimal_comma { sanitize(line).replace(',', ".").into() } else { line.into() }
 }
 
 #[cfg(test)]

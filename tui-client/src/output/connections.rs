@@ -3,10 +3,10 @@
 use anyhow::bail;
 use tokio::time::Instant;
 
-use super::OutputWriter;
 use super::connect_error::connect_error;
-use super::source_status::{Answer, ConnectionStatus, Silence};
-use crate::event::{Event, Overdue};
+use super::source_status::{Answer, ConnectionStatus, LookStatus, Silence};
+use super::{OutputFormat, OutputWriter};
+use crate::event::{Event, Overdue, StreamInfo};
 
 impl OutputWriter<'_> {
     /// Updates the state of a source. Returns the message about the event, if there is one. Fails if
@@ -17,6 +17,7 @@ impl OutputWriter<'_> {
         event: &Event,
     ) -> anyhow::Result<Option<String>> {
         let name = &self.job.sources[source];
+        let is_top = self.job.format == OutputFormat::Top;
         let status = &mut self.sources[source];
         match event {
             Event::Connected => {
@@ -25,13 +26,19 @@ impl OutputWriter<'_> {
                     status.answer = Answer::AwaitedSince(Instant::now());
                 }
             }
-            Event::Stream(_) => status.answer = Answer::Settled,
+            Event::Replaying => status.looks = LookStatus::NoneYet,
+            Event::Look(_) => status.looks = LookStatus::Some,
+            Event::Stream(stream) => return self.observe_stream(source, stream),
             Event::Disconnected { reason, retry_at: None, .. } => {
                 // Only the screen can let a person log in again.
                 return self.observe_end(source, reason.as_str(), true);
             }
             Event::Disconnected { reason, refused, .. } => {
                 return self.observe_outage(source, reason.as_str(), *refused);
+            }
+            Event::Ended { failed: false, .. } if is_top && status.looks != LookStatus::Some => {
+                let missing = status.missing_looks().unwrap_or("none are recorded");
+                return self.observe_end(source, &format!("no processes: {missing}"), true);
             }
             Event::Ended { reason, failed } => {
                 return self.observe_end(source, reason.as_str(), *failed);
@@ -59,6 +66,32 @@ impl OutputWriter<'_> {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Begins a stream. Returns the message about missing looks if the output needs them. Ends a source
+    /// that has none.
+    fn observe_stream(
+        &mut self,
+        source: usize,
+        stream: &StreamInfo,
+    ) -> anyhow::Result<Option<String>> {
+        let status = &mut self.sources[source];
+        let is_top = self.job.format == OutputFormat::Top;
+        let missing = stream.missing_looks();
+        let Some(missing) = missing.filter(|_| is_top && status.looks != LookStatus::NoneYet)
+        else {
+            status.answer = Answer::Settled;
+            return Ok(None);
+        };
+        let what = format!("no processes: {missing}");
+        if stream.header.is_some() {
+            status.answer = Answer::Settled;
+            if status.looks == LookStatus::None {
+                return self.observe_end(source, &what, true);
+            }
+        }
+        // Another header may follow: a late one, or that of a restarted agent.
+        Ok(Some(format!("{}: {what}", self.job.sources[source])))
     }
 
     /// Ends a source. Returns the message about a failure. Fails if no other source is left.

@@ -75,14 +75,14 @@ impl OutputFormatter for CsvFormatter {
 const FORMULA_MARKS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
 /// Returns a text with a quote in front if a spreadsheet could take it for a formula.
-fn text_cell(text: &str) -> Cow<'_, str> {
+pub(super) fn text_cell(text: &str) -> Cow<'_, str> {
     if text.trim_start_matches(' ').starts_with(FORMULA_MARKS) {
         return format!("'{text}").into();
     }
     text.into()
 }
 
-fn write_record<'a>(out: &mut String, fields: impl Iterator<Item = &'a str>) {
+pub(super) fn write_record<'a>(out: &mut String, fields: impl Iterator<Item = &'a str>) {
     let mut writer = csv::Writer::from_writer(Vec::new());
     // Writing to memory does not fail.
     let _ = writer.write_record(fields);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use loadline_protocol::Note;
+use loadline_protocol::{Look, Note};
 
 use super::OutputFormatter;
 use super::columns::OutputRow;
@@ -19,6 +19,10 @@ impl OutputFormatter for RawFormatter {
             row.stream.info.schema.write_row(out, Some(sample.time), sample.seq, values);
         }
         out.push('\n');
+    }
+
+    fn write_look(&mut self, _source: &str, look: &Look, out: &mut String) {
+        let _ = write!(out, "{look}");
     }
 
     fn write_note(&mut self, note: &Note, out: &mut String) {

@@ -40,11 +40,14 @@ impl OutputWriter<'_> {
     pub(super) fn observe_silence(&mut self, source: usize) -> anyhow::Result<String> {
         self.sources[source].answer = Answer::Settled;
         self.sources[source].connection = ConnectionStatus::Failed;
-        let what = format!(
-            "{}: no row within {}; check the port, or give --interval if its rows are further apart",
-            self.job.sources[source],
-            DurationText(self.answer_timeout())
-        );
+        let name = &self.job.sources[source];
+        let what = match self.sources[source].missing_looks() {
+            Some(missing) => format!("{name}: no processes: {missing}"),
+            None => format!(
+                "{name}: no row within {}; check the port, or give --interval if its rows are further apart",
+                DurationText(self.answer_timeout())
+            ),
+        };
         let is_over = |status: &SourceStatus| {
             matches!(status.connection, ConnectionStatus::Failed | ConnectionStatus::Ended)
         };

@@ -19,6 +19,7 @@ pub(super) struct SourceStatus {
     pub(super) connection: ConnectionStatus,
     pub(super) answer: Answer,
     pub(super) rows: u64,
+    pub(super) looks: LookStatus,
     /// Reported from an outage or overdue rows until the next row.
     pub(super) silence: Silence,
     pub(super) is_skip_reported: bool,
@@ -51,6 +52,11 @@ impl HistoryStatus {
 }
 
 impl SourceStatus {
+    /// Returns why the stream has no looks.
+    pub(super) fn missing_looks(&self) -> Option<&'static str> {
+        self.stream.as_ref()?.info.missing_looks()
+    }
+
     /// Returns whether the stream is known or there is no connection.
     pub(super) fn is_settled(&self) -> bool {
         use ConnectionStatus::{Ended, Failed, Lost};
@@ -83,6 +89,16 @@ pub(super) enum Answer {
     AwaitedSince(Instant),
     /// A row or a header has come, or the source was given up.
     Settled,
+}
+
+/// Looks at the processes so far.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum LookStatus {
+    #[default]
+    None,
+    /// None in a recording so far. A later run may have some.
+    NoneYet,
+    Some,
 }
 
 /// Lack of rows.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{DurationText, Header, SafeText, Schema, Seq, Stamp, Time};
+use loadline_protocol::{DurationText, Header, Process, SafeText, Schema, Seq, Stamp, Time, Top};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -532,4 +532,146 @@ async fn rows_outside_the_range_are_left_out_and_a_live_source_ends_with_it() {
     let (sender, receiver) = queue(events(Event::Replaying, &[1, 3, 4, 2, 5]));
     drop(sender);
     assert_eq!(seqs(receiver).await, ["3", "2"]);
+}
+
+/// Stream of an agent with looks.
+fn agent_stream() -> Event {
+    let header = Header { agent: Some("0.2.0".into()), top: Some(5), ..Header::default() };
+    let schema = "cpu:%".parse::<Schema>().unwrap().with_stamp(Stamp::TimeSeq);
+    Event::Stream(Arc::new(StreamInfo { header: Some(header), schema }))
+}
+
+fn process(pid: u32, name: &str) -> Process {
+    Process { pid, name: name.into(), cpu: Some(44.0), mem: 4096, ..Process::default() }
+}
+
+/// Look before the row `seq`.
+fn look(seq: i64, processes: Vec<Process>) -> Event {
+    let time = Time::from_millis(1_763_836_800_123 + 1000 * seq - 1000);
+    let top = Top { time, over: Some(5.0), ..Top::default() };
+    Event::Look(Arc::new(Look { top, processes }))
+}
+
+fn looks(seqs: &[i64]) -> Vec<Event> {
+    let groups = seqs.iter().flat_map(|seq| {
+        let processes = vec![process(1, "init"), process(2, &format!("p{seq}"))];
+        [look(*seq, processes), row(Some(*seq as u64), &[1.0])]
+    });
+    [Event::Connected, agent_stream()].into_iter().chain(groups).collect()
+}
+
+/// Returns the fields name and user of the lines of `-o top`.
+fn names(csv: &str) -> Vec<String> {
+    csv.lines().skip(1).map(|line| line.split(',').nth(3).unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn top_has_a_line_for_each_process_of_each_look() {
+    let full = Process {
+        user: Some("-x".into()),
+        unit: Some("a,b \"c\".service".into()),
+        cpu: Some(44.12),
+        io: Some(1_048_576.0),
+        ..process(812, "=cmd()")
+    };
+    let unknown = Process { cpu: None, ..process(77, " @x") };
+    let events =
+        vec![Event::Connected, agent_stream(), look(1, vec![full, unknown]), row(Some(1), &[1.0])];
+    assert_eq!(
+        written(OutputFormat::Top, events).await,
+        "timestamp,source,pid,name,user,unit,cpu,mem,io\n\
+         2025-11-22T18:40:00.123Z,web-1:1027,812,'=cmd(),'-x,\"a,b \"\"c\"\".service\",44.12,4096,1048576\n\
+         2025-11-22T18:40:00.123Z,web-1:1027,77,' @x,,,,4096,\n"
+    );
+}
+
+#[tokio::test]
+async fn top_counts_looks_of_all_sources_and_each_is_whole() {
+    let (text, _, end) = output(OutputFormat::Top, Some(2), looks(&[1, 2, 3])).await;
+    assert_eq!(names(&text), ["init", "p1", "init", "p2"]);
+    assert_eq!(end, "0 faults, 0 skipped");
+    let sources = [looks(&[1, 2, 3]), looks(&[1, 2, 3])];
+    let (text, ..) = output_of_two(OutputFormat::Top, Some(4), sources).await;
+    assert_eq!(text.lines().count(), 1 + 8);
+    assert!(text.contains(",web-1,") && text.contains(",web-2,"), "{text}");
+}
+
+#[tokio::test]
+async fn top_has_the_looks_in_the_range() {
+    let time = |seq: i64| Some(Time::from_millis(1_763_836_800_123 + 1000 * seq));
+    let bounds = TimeBounds { from: time(1), to: time(2) };
+    let job = Job { bounds, ..job(OutputFormat::Top, None, &["x"]) };
+    // The channel stays open, so the range must end the output.
+    let (_sender, receiver) = queue(looks(&[1, 2, 3, 4]));
+    let (text, ..) = output_of(&job, Events::new([receiver])).await;
+    assert_eq!(names(&text), ["init", "p2", "init", "p3"]);
+    let is_range_empty = async |bounds, seqs: &[i64]| {
+        let (_sender, receiver) = queue([looks(seqs), vec![row(Some(9), &[1.0])]].concat());
+        let job = Job { bounds, ..job.clone() };
+        let stop = tokio::time::sleep(Duration::from_millis(50));
+        let run = run(&job, Events::new([receiver]), Vec::new(), quiet(), stop);
+        run.await.unwrap().is_range_empty
+    };
+    assert!(is_range_empty(bounds, &[8]).await);
+    assert!(!is_range_empty(bounds, &[2]).await);
+    assert!(!is_range_empty(TimeBounds::default(), &[]).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_without_processes_is_an_error_of_top() {
+    let ended = || Event::Ended { reason: SafeText::new("end of input"), failed: false };
+    let header = |agent: Option<&str>| {
+        let header = Header { agent: agent.map(SafeText::new), ..Header::default() };
+        let schema = "a".parse().unwrap();
+        Event::Stream(Arc::new(StreamInfo { header: Some(header), schema }))
+    };
+    let rows = || row(Some(1), &[1.0]);
+    let old = "x: no processes: the agent is older, or runs with --top 0";
+    for (events, messages, expected) in [
+        (vec![Event::Connected, header(Some("0.1.0")), rows()], 0, old),
+        (vec![Event::Connected, header(None)], 0, "x: no processes: the source is no agent"),
+        // A late header may follow plain rows.
+        (
+            vec![Event::Connected, stream("a", true), row(None, &[1.0])],
+            1,
+            "x: no processes: the source sends only rows",
+        ),
+        (vec![Event::Connected, stream("a", true), agent_stream(), look(1, vec![])], 1, ""),
+        // A later run of a recording may have looks.
+        (vec![Event::Replaying, header(Some("0.1.0")), rows(), ended()], 0, old),
+        (
+            vec![Event::Replaying, agent_stream(), rows(), ended()],
+            0,
+            "x: no processes: none are recorded",
+        ),
+        (vec![Event::Replaying, header(None), agent_stream(), look(1, vec![]), ended()], 0, ""),
+    ] {
+        let case = format!("{events:?}");
+        let (_sender, receiver) = queue(events);
+        let job = job(OutputFormat::Top, (expected.is_empty()).then_some(1), &["x"]);
+        let begin = Instant::now();
+        let (_, reported, end) = output_of(&job, Events::new([receiver])).await;
+        let end = if expected.is_empty() { end.replace("0 faults, 0 skipped", "") } else { end };
+        assert_eq!((reported.len(), end.as_str()), (messages, expected), "{case}");
+        assert!(begin.elapsed() <= Duration::from_secs(30), "{case}");
+    }
+    // The other source goes on.
+    let sources = [vec![Event::Connected, header(Some("0.1.0"))], looks(&[1])];
+    let (text, reported, _) = output_of_two(OutputFormat::Top, None, sources).await;
+    assert_eq!(names(&text), ["init", "p1"]);
+    assert_eq!(reported, ["web-1: no processes: the agent is older, or runs with --top 0"]);
+}
+
+#[tokio::test]
+async fn looks_are_lines_of_raw_and_of_no_other_output() {
+    let raw = written(OutputFormat::Raw, looks(&[1])).await;
+    let expected = "# top time=1763836800.123 over=5.0\n\
+                    # proc pid=1 name=init cpu=44.0 mem=4096\n\
+                    # proc pid=2 name=p1 cpu=44.0 mem=4096\nthe line itself\n";
+    assert_eq!(raw, expected);
+    for format in [OutputFormat::Csv, OutputFormat::Json, OutputFormat::Table] {
+        assert!(!written(format, looks(&[1])).await.contains("init"), "{format:?}");
+    }
+    let (raw, ..) = output(OutputFormat::Raw, Some(1), looks(&[1, 2])).await;
+    assert_eq!(raw, expected);
 }

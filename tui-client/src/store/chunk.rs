@@ -1,5 +1,7 @@
 //! Chunks of rows: the units in which a store allocates and frees memory.
 
+use std::ops::Range;
+
 use loadline_protocol::Seq;
 
 use super::pyramid::{self, BRANCHING, Extremes, Pyramid};
@@ -14,6 +16,10 @@ pub(super) const STAMP_NUMBERS: usize = 2;
 /// Rows with a min/max pyramid for each column.
 #[derive(Debug, Clone)]
 pub(super) struct Chunk {
+    /// Rows that are samples: those before were dropped, those after are not written yet.
+    pub(super) rows: Range<usize>,
+    /// Number of the first sample. Numbers of consecutive samples of a store are consecutive.
+    pub(super) number: i64,
     /// Milliseconds since the epoch, of all rows, unused ones included.
     pub(super) times: Box<[i64]>,
     /// 0 means none, as sequence numbers start at 1.
@@ -32,10 +38,12 @@ pub(super) fn rows_log2(columns: usize) -> u32 {
 }
 
 impl Chunk {
-    /// Allocates a chunk. `rows` is a power of two and at least [`BRANCHING`].
-    pub(super) fn new(rows: usize, columns: usize) -> Chunk {
+    /// Allocates a chunk without samples. `rows` is a power of two and at least [`BRANCHING`].
+    pub(super) fn new(rows: usize, columns: usize, number: i64) -> Chunk {
         let blocks = vec![Extremes::NONE; columns * pyramid::block_count(rows)];
         Chunk {
+            rows: 0..0,
+            number,
             times: vec![0; rows].into(),
             seqs: vec![Seq::default(); rows].into(),
             gaps: vec![0; rows / BRANCHING].into(),
@@ -44,14 +52,29 @@ impl Chunk {
         }
     }
 
-    /// Writes the row at an index. All rows before it must have been written.
-    pub(super) fn write_row(&mut self, at: usize, ms: i64, seq: Seq, gap: bool, values: &[f64]) {
+    /// Returns whether no further row fits.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows.end == self.times.len()
+    }
+
+    /// Returns the time of the newest sample. There must be one.
+    pub(super) fn newest_ms(&self) -> i64 {
+        self.times[self.rows.end - 1]
+    }
+
+    /// Returns the row of a sample.
+    pub(super) fn row_of(&self, number: i64) -> usize {
+        self.rows.start + (number - self.number) as usize
+    }
+
+    /// Appends a row. The chunk must not be full.
+    pub(super) fn push(&mut self, ms: i64, seq: Seq, gap: bool, values: &[f64]) {
         let rows = self.times.len();
+        let at = self.rows.end;
+        self.rows.end += 1;
         self.times[at] = ms;
         self.seqs[at] = seq;
-        let bit = 1 << (at % BRANCHING);
-        let gaps = &mut self.gaps[at / BRANCHING];
-        *gaps = if gap { *gaps | bit } else { *gaps & !bit };
+        self.set_gap(at, gap);
         for (column, value) in self.values.chunks_exact_mut(rows).zip(values) {
             column[at] = *value;
         }
@@ -61,6 +84,13 @@ impl Chunk {
                 pyramid::complete_blocks(blocks, column, at + 1);
             }
         }
+    }
+
+    /// Notes whether a gap lies before a row.
+    pub(super) fn set_gap(&mut self, at: usize, gap: bool) {
+        let bit = 1 << (at % BRANCHING);
+        let gaps = &mut self.gaps[at / BRANCHING];
+        *gaps = if gap { *gaps | bit } else { *gaps & !bit };
     }
 
     pub(super) fn has_gap(&self, at: usize) -> bool {

@@ -11,7 +11,7 @@ impl Store {
     /// oldest samples if the wider rows exceed the maximum number of values.
     pub(crate) fn widen(&mut self, columns: usize) {
         let mut wider = self.emptied(columns);
-        while self.len > wider.rows_max() {
+        while self.len() > wider.rows_max() {
             self.drop_oldest();
         }
         let mut values = Vec::with_capacity(columns);

@@ -23,10 +23,11 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
+use super::processes::highest_texts;
 use super::text::{put, shortened};
 use crate::app::{App, SourceView};
 use crate::charts::{Chart, ChartKind, ChartLine, ReferenceLine};
-use crate::layout::{ChartParts, ChartRect};
+use crate::layout::{ChartParts, ChartRect, Page};
 use crate::store::{Slots, StoredSample, Window};
 use crate::thresholds::Level;
 pub(super) use cells::{Cells, Layer};
@@ -36,6 +37,9 @@ pub(super) use value_axis::ValueAxis;
 
 /// Columns before the name of a reference line.
 const LABEL_MARGIN: u16 = 1;
+
+/// Number of processes that a title in fullscreen names.
+const FULLSCREEN_PROCESSES: usize = 3;
 
 /// Chart with its data and its place.
 pub(super) struct Figure<'a> {
@@ -94,11 +98,18 @@ fn shown_source_figure<'a>(
         number: Some(index),
         is_chosen: index == app.chosen_chart(),
         values: values(view, chart, app.shown_sample(), fresh),
+        processes: process_texts(app, chart),
         fresh,
     };
     let axis = ValueAxis::of(app, chart, extent(&lines), parts);
     let empty_reason = view.empty_reason(chart);
     Figure { app, chart, parts, title, lines, filled_line: 0, axis, empty_reason }
+}
+
+/// Returns the processes that the title of a chart names: three in fullscreen, else one.
+fn process_texts(app: &App, chart: &Chart) -> Vec<String> {
+    let count = if app.screen.page == Page::Fullscreen { FULLSCREEN_PROCESSES } else { 1 };
+    chart.process_order().map_or(Vec::new(), |order| highest_texts(app, order, count))
 }
 
 /// Returns the time window of a panel; `None` without samples or without room.

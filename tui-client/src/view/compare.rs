@@ -83,6 +83,7 @@ fn render_overlay(app: &App, number: usize, mut chart: Chart, place: ChartRect, 
         number: Some(number),
         is_chosen: true,
         values: Vec::new(),
+        processes: Vec::new(),
         fresh: true,
     };
     let (chart, filled_line) = (&chart, filled_line.unwrap_or(0));
@@ -172,6 +173,7 @@ fn render_grid(app: &App, title: &str, all: &Chart, places: &[ChartRect], buf: &
             number: None,
             is_chosen: source == app.sources.shown(),
             values: chart::values(view, chart, app.sample_of(source), fresh),
+            processes: Vec::new(),
             fresh,
         };
         let axis = ValueAxis::of(app, all, extent, parts);

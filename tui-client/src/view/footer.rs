@@ -11,6 +11,7 @@ use super::text::{put, put_right, put_spans, width};
 use crate::app::{App, Order, TimeInput};
 use crate::keys::{Action, spell_arrows};
 use crate::layout::{Layout, Page, TablePosition};
+use crate::store::ProcessOrder;
 use crate::theme::{HIGHLIGHT, STRONG};
 
 /// Keys that belong together, and a label for their effect.
@@ -21,6 +22,8 @@ const HELP: Hint = Hint(&[Action::Help], "help");
 const BACK: Hint = Hint(&[Action::Back], "back");
 const CHART: Hint = Hint(&[Action::NextChart], "chart");
 const TABLE: Hint = Hint(&[Action::Table], "table");
+const PROCESSES: Hint = Hint(&[Action::Processes], "processes");
+const SAMPLES: Hint = Hint(&[Action::Processes], "samples");
 const ZOOM: Hint = Hint(&[Action::ZoomIn, Action::ZoomOut], "zoom");
 const PAN: Hint = Hint(&[Action::Left, Action::Right], "pan");
 const CROSSHAIR: Hint = Hint(&[Action::Crosshair], "crosshair");
@@ -45,6 +48,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     if watched.may_prompt && watched.state(app.now).outage().is_some() {
         hints.push(ASK_AGAIN);
     }
+    hints.extend(process_hints(app));
     hints.extend(page_hints(app));
     if !app.sources.is_single() && !app.screen.shows_all_sources() {
         hints.extend([SOURCE, COMPARE, BACK]);
@@ -60,7 +64,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
 
 /// Returns the hints that only the shown page has.
 fn page_hints(app: &App) -> Vec<Hint> {
-    match (app.screen.page, app.screen.table) {
+    match (app.screen.page, app.screen.table_position()) {
         (Page::Overview, _) => {
             let is_as_listed = app.sources.order == Order::AsListed;
             let order = if is_as_listed { "hottest first" } else { "as given" };
@@ -79,6 +83,7 @@ fn page_hints(app: &App) -> Vec<Hint> {
             let cycle = if app.screen.cycle_at.is_some() { "stop cycling" } else { "cycle" };
             vec![Hint(&[Action::Fullscreen], "all charts"), CHART, Hint(&[Action::Cycle], cycle)]
         }
+        (Page::Dashboard, TablePosition::Alone) if app.screen.shows_processes() => vec![TABLE],
         (Page::Dashboard, TablePosition::Alone) => {
             vec![TABLE, SCROLL, Hint(&[Action::ColumnsLeft, Action::ColumnsRight], "columns")]
         }
@@ -86,6 +91,19 @@ fn page_hints(app: &App) -> Vec<Hint> {
             vec![Hint(&[Action::Fullscreen], "fullscreen"), CHART, TABLE]
         }
     }
+}
+
+/// Returns the hints for the table of processes, if the page has one or the source has looks.
+fn process_hints(app: &App) -> Vec<Hint> {
+    if app.screen.shows_processes() {
+        let order = match app.screen.processes.order {
+            ProcessOrder::Cpu => "by memory",
+            ProcessOrder::Memory => "by CPU",
+        };
+        return vec![SAMPLES, Hint(&[Action::Order], order), SCROLL];
+    }
+    let has_looks = app.sources.watched().looks.newest().is_some();
+    if has_looks && !app.screen.shows_all_sources() { vec![PROCESSES] } else { Vec::new() }
 }
 
 /// Returns the hints while the crosshair is shown. Pages with all sources have no mark.
@@ -98,6 +116,7 @@ fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
     if !app.screen.shows_all_sources() {
         hints.push(Hint(&[Action::Mark], if has_mark { "move mark" } else { "mark" }));
     }
+    hints.extend(process_hints(app));
     let (_, rows, all) = app.visible_series(layout);
     if !layout.stats.is_empty() && rows < all {
         hints.push(Hint(&[Action::SeriesUp, Action::SeriesDown], "scroll"));
@@ -201,6 +220,10 @@ fn visible_range(app: &App, layout: &Layout) -> Option<String> {
         }
         Page::CompareOverlay => ("sources", app.sources.compared(), sources),
         Page::CompareGrid => ("sources", visible_charts(layout)?, sources),
+        Page::Dashboard | Page::Fullscreen if app.screen.shows_processes() => {
+            let (first, rows, all) = app.visible_processes(layout);
+            ("processes", first..first + rows, all)
+        }
         Page::Fullscreen => return None,
         Page::Dashboard => ("charts", visible_charts(layout)?, app.sources.charts().len()),
     };

@@ -9,7 +9,7 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use super::text::{counted, put_right, put_spans, shortened, width};
-use crate::app::{App, Order};
+use crate::app::{App, Order, SourceView};
 use crate::charts::Chart;
 use crate::event::RecordingState;
 use crate::keys::{Action, spell_arrows};
@@ -117,9 +117,16 @@ fn connection_items(app: &App, name_max: usize) -> Vec<HeaderItem> {
         item(5, number, theme.faint()),
         item(0, paused, theme.warning()),
         item(0, has_state.then(|| format!(" {} ", state.label())), state_style(theme, &state)),
+        past_item(app, std::slice::from_ref(sources.shown_view())),
         recording_item(app),
         item(OUTAGE_RANK, reason, STRONG),
     ]
+}
+
+/// Returns the progress of the earlier samples that are on their way, of the source that is behind.
+fn past_item(app: &App, sources: &[SourceView]) -> HeaderItem {
+    let percent = sources.iter().filter_map(|view| view.watched.past_percent()).min();
+    item(1, percent.map(|percent| format!("loading {percent} %")), app.theme.warning())
 }
 
 /// Returns the state of the file to which the rows are recorded.
@@ -201,7 +208,7 @@ fn row_interval_text(watched: &Watched) -> Option<String> {
 
 /// Returns the header of a page that shows all sources: the number of sources in each state.
 fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
-    let theme = app.theme;
+    let (theme, sources) = (app.theme, &app.sources);
     let is_overview = app.screen.page == Page::Overview;
     // On other pages, the charts show this time.
     let crosshair = app.crosshair_time().filter(|_| is_overview);
@@ -210,11 +217,12 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     let metric = app.compared_metric().filter(|_| is_grid).map(|(_, metric)| metric.to_owned());
     let is_ordered = is_overview && app.sources.order == Order::Hottest;
     let mut items = vec![
-        item(5, format!("{} sources", app.sources.all().len()), STRONG),
+        item(5, format!("{} sources", sources.all().len()), STRONG),
         item(0, paused_text(app), theme.warning()),
         item(0, crosshair.map(|time| format!(" at {time} ")), HIGHLIGHT),
     ];
     items.extend(state_items(app));
+    items.push(past_item(app, sources.all()));
     items.extend(exceeded_items(app, layout));
     items.extend([
         item(1, metric, STRONG),

@@ -219,6 +219,11 @@ impl Connection {
         matches!(self.status, LinkStatus::Recording(_))
     }
 
+    /// Returns whether no further samples come: the source is a recording, or has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.status, LinkStatus::Recording(_) | LinkStatus::Ended(_))
+    }
+
     pub(super) fn state(&self, now: Time, limits: Limits) -> State {
         let waiting = |outage| match self.last_received {
             None => State::Connecting(outage),

@@ -158,9 +158,8 @@ impl Ingest {
     }
 
     /// Returns the longest pause between two rows that is not a gap.
-    fn gap_after(&self) -> Duration {
-        let late = |interval: Duration| interval.mul_f64(LATE_INTERVALS);
-        self.header_interval().map_or_else(|| self.stale_after(), late)
+    pub(super) fn gap_after(&self) -> Duration {
+        self.header_interval().map_or_else(|| self.stale_after(), gap_after)
     }
 
     /// Returns the maximum age of the newest sample of a live source.
@@ -173,6 +172,11 @@ impl Ingest {
     pub(super) fn stale_after(&self) -> Duration {
         self.interval().unwrap_or_default().mul_f64(LATE_INTERVALS).max(STALE_MIN)
     }
+}
+
+/// Returns the longest pause between two rows at this interval that is not a gap.
+pub(super) fn gap_after(interval: Duration) -> Duration {
+    interval.mul_f64(LATE_INTERVALS)
 }
 
 #[cfg(test)]

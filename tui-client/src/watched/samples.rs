@@ -1,5 +1,7 @@
 //! Samples of all streams of a source, on one time axis and under one set of columns.
 
+use std::time::Duration;
+
 use loadline_protocol::Column;
 
 use crate::column_union::{ColumnPlaces, ColumnUnion};
@@ -21,12 +23,22 @@ pub(super) struct Samples {
     columns: ColumnUnion,
     /// Places of the current stream's columns in the store.
     places: ColumnPlaces,
+    /// Earlier samples that have arrived, before they are inserted into `store`.
+    earlier: Store,
+    earlier_places: ColumnPlaces,
 }
 
 impl Samples {
     pub(super) fn new(store: Store) -> Samples {
-        let (columns, places) = (ColumnUnion::default(), ColumnPlaces::default());
-        Samples { store, overlapped: None, overlaps: 0, columns, places }
+        Samples {
+            earlier: store.emptied(0),
+            store,
+            overlapped: None,
+            overlaps: 0,
+            columns: ColumnUnion::default(),
+            places: ColumnPlaces::default(),
+            earlier_places: ColumnPlaces::default(),
+        }
     }
 
     /// Returns the columns of the store.
@@ -46,16 +58,42 @@ impl Samples {
             self.columns = ColumnUnion::default();
         }
         self.places = self.columns.add(columns);
-        let count = self.columns.columns().len();
         if is_empty {
-            self.store = self.store.emptied(count);
+            let count = self.columns.columns().len();
+            (self.store, self.earlier) = (self.store.emptied(count), self.store.emptied(count));
+            self.earlier_places = ColumnPlaces::default();
+            self.earlier_places.widen(count);
             return;
         }
-        for store in self.overlapped.iter_mut().chain([&mut self.store]) {
-            if store.columns() < count {
-                store.widen(count);
-            }
-        }
+        self.widen();
+    }
+
+    /// Adds the columns of the earlier samples that follow.
+    pub(super) fn set_earlier_columns(&mut self, columns: &[Column]) {
+        self.earlier_places = self.columns.add(columns);
+        self.widen();
+    }
+
+    /// Makes room for all columns.
+    fn widen(&mut self) {
+        let count = self.columns.columns().len();
+        self.places.widen(count);
+        self.earlier_places.widen(count);
+        let stores = self.overlapped.iter_mut().chain([&mut self.store, &mut self.earlier]);
+        stores.filter(|store| store.columns() < count).for_each(|store| store.widen(count));
+    }
+
+    /// Adds an earlier sample, in order. `joined` means that no gap lies before the sample.
+    pub(super) fn add_earlier(&mut self, sample: Sample<'_>, joined: bool) {
+        let values = self.earlier_places.arrange(sample.values);
+        self.earlier.push(sample.time, sample.seq, values, joined);
+    }
+
+    /// Inserts the earlier samples so far. A longer pause than `gap_after` in front of or after them is a
+    /// gap.
+    pub(super) fn insert_earlier(&mut self, gap_after: Duration) {
+        let empty = self.store.emptied(self.store.columns());
+        self.store.insert(&std::mem::replace(&mut self.earlier, empty), gap_after);
     }
 
     /// Adds a sample. `joined` means that no gap lies before the sample. A clock that was set back

@@ -26,7 +26,7 @@ const KEY_CHANGES: &[(Action, &[&str])] = &[
     (Action::ColumnsLeft, &[]),
     (Action::Pause, &["ctrl-alt-shift-delete", "p"]),
     (Action::Left, &["alt-b"]),
-    (Action::Up, &["w"]),
+    (Action::Up, &["i"]),
     (Action::Down, &["s"]),
     (Action::Chart(0), &["F5"]),
     (Action::Cycle, &[]),

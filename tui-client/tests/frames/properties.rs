@@ -1,5 +1,7 @@
 //! Properties for any stream, any size and any key.
 
+use std::sync::Arc;
+
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 use loadline::app::Flow;
 use loadline::event::Event;
@@ -10,6 +12,7 @@ use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::processes::{look, watching_processes};
 use crate::stage::{AppStage, START, stream};
 
 /// Returns the screens that are drawn at every size, each with the divisor for [`is_tried`].
@@ -30,8 +33,13 @@ fn screens() -> Vec<(AppStage, u16)> {
     let all = [several(""), several("v"), several("vv"), several("vc"), several("of")];
     let one = [screen("", 0), screen("f", 0), screen("d", 0), screen("dd", 0), screen(" ", 60_000)];
     let one = one.into_iter().chain([lost]).map(|stage| (stage, 11));
+    let processes = ["w", "wf", "wcm"].map(|keys| {
+        let mut stage = watching_processes();
+        stage.type_keys(keys);
+        (stage, 53)
+    });
     let narrow = [screen("g25:00", 0), screen("cmTT", 0)].map(|stage| (stage, 97));
-    one.chain(all.map(|stage| (stage, 37))).chain(narrow).collect()
+    one.chain(all.map(|stage| (stage, 37))).chain(narrow).chain(processes).collect()
 }
 
 #[test]
@@ -98,6 +106,7 @@ enum Step {
     Down(usize),
     Connect(usize, u32),
     Live(usize),
+    Look(usize, i64),
     Columns(usize, usize),
 }
 
@@ -136,6 +145,7 @@ fn source_step(count: usize) -> impl Strategy<Value = Step> {
         1 => (0..count).prop_map(Step::Down),
         1 => (0..count, 0..3_u32).prop_map(|(source, run)| Step::Connect(source, run)),
         1 => (0..count).prop_map(Step::Live),
+        2 => (0..count, -20..20_i64).prop_map(|(source, second)| Step::Look(source, second)),
         1 => (0..count, 1..20_usize).prop_map(|(source, columns)| Step::Columns(source, columns)),
     ]
 }
@@ -166,6 +176,10 @@ fn apply(stage: &mut AppStage, steps: Vec<Step>) {
             Step::Connect(source, run) => {
                 columns[source] = 6;
                 stage.connect_source(source, run);
+            }
+            Step::Look(source, second) => {
+                let look = look((stage.now - START) / 1000 + second);
+                stage.source_event(source, Event::Look(Arc::new(look)));
             }
             Step::Live(source) => stage.source_event(source, Event::Live),
             Step::Columns(source, count) => {

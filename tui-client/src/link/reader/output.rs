@@ -14,6 +14,10 @@ use crate::event::{Event, Rows, Sample, StreamInfo};
 /// the lead are skipped and reported.
 const BURST: Duration = Duration::from_secs(1);
 
+/// Maximum number of looks that wait for their row: 64, some 1 MiB of the largest. A row that comes
+/// every 5 min has as many.
+pub(super) const WAITING_LOOKS_MAX: usize = 64;
+
 /// Events in order. Faults and skipped rows are counted, and reported before the next row.
 #[derive(Debug, Default)]
 pub(super) struct Output {
@@ -27,8 +31,10 @@ pub(super) struct Output {
     /// Stream of a recording without rows so far. A columns note that was cut off has wrong names,
     /// but no rows.
     begun: Option<Arc<StreamInfo>>,
-    /// Look that has begun, until the next row.
-    look: Option<Look>,
+    /// Looks that belong to the next row: they are delivered if the row is.
+    looks: Vec<Look>,
+    /// True while processes belong to the last look.
+    is_look_open: bool,
     faults: u64,
     first_fault: Option<SafeText>,
     last_fault: Option<LineError>,
@@ -39,6 +45,12 @@ pub(super) struct Output {
 impl Output {
     /// Notes a header.
     pub(super) fn begin_header(&mut self, run: Option<RunId>) {
+        let continues = self.resume.last.is_some_and(|last| Some(last.run) == run);
+        if continues && !self.is_recording {
+            // The row of the looks did not come. It follows, together with its looks.
+            self.looks.clear();
+        }
+        self.deliver_looks();
         self.resume.begin_stream(run.filter(|_| !self.is_recording));
     }
 
@@ -63,30 +75,62 @@ impl Output {
         self.events.push(Event::Skipped { count });
     }
 
-    /// Begins a look, which ends with the next look or row.
-    pub(super) fn begin_look(&mut self, top: &Top) {
-        self.end_look();
-        self.look = Some(Look { top: top.clone(), processes: Vec::new() });
+    /// Begins a look, which belongs to the next row.
+    pub(super) fn begin_look(&mut self, top: Top) {
+        if self.looks.len() >= WAITING_LOOKS_MAX {
+            self.deliver_looks();
+        }
+        self.looks.push(Look { top, processes: Vec::new() });
+        self.is_look_open = true;
+    }
+
+    /// Ends the last look: further processes belong to none.
+    pub(super) fn close_look(&mut self) {
+        self.is_look_open = false;
     }
 
     /// Adds a process to the look that has begun. A process without a look is ignored.
-    pub(super) fn add_process(&mut self, process: &Process) {
-        if let Some(look) = &mut self.look
-            && look.processes.len() < LISTED_MAX
-        {
-            look.processes.push(process.clone());
+    ///
+    /// # Errors
+    /// Once for each look with more than [`LISTED_MAX`] processes.
+    pub(super) fn add_process(&mut self, process: Process) -> Result<(), LineError> {
+        let Some(look) = self.looks.last_mut().filter(|_| self.is_look_open) else { return Ok(()) };
+        if look.processes.len() >= LISTED_MAX {
+            self.is_look_open = false;
+            let text = format!("over {LISTED_MAX}");
+            return Err(LineError::Field { key: "number of processes", text });
         }
+        look.processes.push(process);
+        Ok(())
     }
 
-    fn end_look(&mut self) {
-        self.events.extend(self.look.take().map(|look| Event::Look(Arc::new(look))));
+    /// Delivers the looks that wait for a row.
+    pub(super) fn deliver_looks(&mut self) {
+        self.is_look_open = false;
+        if self.looks.is_empty() {
+            return;
+        }
+        self.events.extend(self.begun.take().map(Event::Stream));
+        self.events.extend(self.looks.drain(..).map(|look| Event::Look(Arc::new(look))));
     }
 
-    /// Delivers a row, unless it was delivered before or is too far ahead of the clock.
+    /// Delivers a row with its looks, unless it was delivered before or is too far ahead of the clock.
     ///
     /// # Errors
     /// The timestamp does not rise.
     pub(super) fn deliver(
+        &mut self,
+        row: &Row,
+        run: Option<RunId>,
+        line: Option<&str>,
+        now: Time,
+    ) -> Result<(), LineError> {
+        let delivered = self.deliver_once(row, run, line, now);
+        self.looks.clear();
+        delivered
+    }
+
+    fn deliver_once(
         &mut self,
         row: &Row,
         run: Option<RunId>,
@@ -110,7 +154,7 @@ impl Output {
             return Ok(());
         };
         self.report_losses();
-        self.end_look();
+        self.deliver_looks();
         self.events.extend(self.begun.take().map(Event::Stream));
         let received = if self.is_recording { time } else { now };
         self.resume.last_received = Some(received);
@@ -150,6 +194,8 @@ pub(in crate::link) struct ResumeState {
     pub(in crate::link) last: Option<Resume>,
     /// Timestamp of the last delivered row, by the agent's clock.
     pub(in crate::link) last_time: Option<Time>,
+    /// Earliest timestamp of the rows so far. All samples since then were delivered.
+    pub(in crate::link) first_time: Option<Time>,
     /// Time of the last delivered row without a timestamp.
     pub(in crate::link) last_plain_time: Option<Time>,
     /// Columns of the fields of a plain row.
@@ -181,6 +227,7 @@ impl ResumeState {
             return Err(LineError::TimeNotIncreasing(time));
         }
         (self.last, self.last_time) = (at, Some(time));
+        self.first_time = Some(self.first_time.map_or(time, |first| first.min(time)));
         Ok(true)
     }
 }

@@ -1,9 +1,11 @@
 //! Rows of a plain stream: their columns, which may change in mid-stream.
 
-use loadline_protocol::{LineError, SafeText, Schema, Time, parse_plain_row_into};
+use std::borrow::Cow;
 
+use loadline_protocol::{LineError, SafeText, Schema, Time, parse_plain_row_into, sanitize};
+
+use super::StreamReader;
 use super::phase::ReaderPhase;
-use super::{StreamReader, with_point};
 use crate::event::Event;
 use crate::link::columns::{ColumnSelection, plain_refusal};
 use crate::link::plain_columns::{PlainColumns, RowFit};
@@ -98,4 +100,9 @@ impl StreamReader {
             self.output.add_fault(fault);
         }
     }
+}
+
+/// Replaces decimal commas.
+pub(super) fn with_point(line: &str, has_decimal_comma: bool) -> Cow<'_, str> {
+    if has_decimal_comma { sanitize(line).replace(',', ".").into() } else { line.into() }
 }

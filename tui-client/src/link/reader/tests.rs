@@ -1,8 +1,10 @@
 //! Events of a connection, as text: one word per event.
 
+use loadline_protocol::LISTED_MAX;
 use proptest::prelude::*;
 
 use super::super::read_options::TypedRequest;
+use super::output::WAITING_LOOKS_MAX;
 use super::*;
 use crate::event::{Rows, Sample};
 use crate::import::ImportOptions;
@@ -23,6 +25,10 @@ fn short(event: &Event) -> String {
         Event::Live => "live".to_owned(),
         Event::Misnamed => "misnamed".to_owned(),
         Event::Warning(text) => format!("<{text}>"),
+        Event::Look(look) => {
+            let processes = look.processes.iter().map(|process| process.name.to_string());
+            format!("look({}: {})", look.top.time, processes.collect::<Vec<_>>().join(","))
+        }
         other => format!("{other:?}"),
     }
 }
@@ -657,4 +663,122 @@ fn raw_lines_with_all_columns_are_warned_about() {
     assert_eq!(warnings(false, &format!("{header}a b\n9 1 1 2\n")), repeats);
     assert_eq!(warnings(false, "1\n2\n3\n"), repeats);
     assert!(warnings(false, "a b\n1 2\n3 4\n").is_empty(), "a table is written anew");
+}
+
+/// Returns the notes of a look.
+fn look(second: i64, names: &[&str]) -> String {
+    let process = |name: &&str| format!("# proc pid=1 name={name} cpu=1.5\n");
+    let processes: String = names.iter().map(process).collect();
+    format!("# top time={second}.000 over=5.0 cpu=9.0 other=1.0\n{processes}")
+}
+
+#[test]
+fn a_look_comes_before_its_row_and_is_repeated_only_with_it() {
+    let (first, second) = (look(1, &["a", "b"]), look(2, &["c"]));
+    let mut case = Case::new();
+    assert_eq!(
+        case.connection(&format!("{HEADER}{first}2.000 8 1 1\n{second}")),
+        "stream(time:s seq a b) look(1.000: a,b) 2000#8=[1.0, 1.0]"
+    );
+    // The connection was lost behind a look. It comes again with its row, and with the row before.
+    assert_eq!(
+        case.connection(&format!("{HEADER}{first}2.000 8 1 1\n{second}3.000 9 1 1\n")),
+        "stream(time:s seq a b) look(2.000: c) 3000#9=[1.0, 1.0]"
+    );
+    // A further request is answered behind a look.
+    let third = look(3, &["d"]);
+    let answer = format!("{HEADER}{third}4.000 10 1 1\n");
+    case.feed(format!("{third}{answer}"));
+    let events = case.events();
+    let events = events.iter().map(short).collect::<Vec<_>>().join(" ");
+    assert_eq!(events, "stream(time:s seq a b) look(3.000: d) 4000#10=[1.0, 1.0]");
+}
+
+#[test]
+fn looks_of_rows_that_the_interval_leaves_out_come_before_the_next_row() {
+    let looks = look(5, &["a"]) + &look(10, &["b"]);
+    let expected = "stream(time:s seq a b) look(5.000: a) look(10.000: b) 12000#8=[1.0, 1.0]";
+    let (header, row) = (HEADER, "12.000 8 1 1\n");
+    assert_eq!(Case::new().connection(&format!("{header}{looks}{row}")), expected);
+    // Looks without rows take a limited memory.
+    let mut case = Case::new();
+    case.feed(HEADER);
+    for second in 0..100 {
+        case.feed(look(second, &["a"]));
+    }
+    assert_eq!(case.events().len(), 1 + WAITING_LOOKS_MAX);
+}
+
+#[test]
+fn a_look_of_another_run_is_delivered_before_its_header() {
+    let next = HEADER.replace("0000000a", "0000000b");
+    let row = "1.000 7 1 2\n";
+    assert_eq!(
+        Case::new().connection(&format!("{HEADER}{row}{}{next}{row}", look(2, &["a"]))),
+        "stream(time:s seq a b) 1000#7=[1.0, 2.0] look(2.000: a) stream(time:s seq a b) \
+         1000#7=[1.0, 2.0]"
+    );
+}
+
+#[test]
+fn faults_in_a_look_are_counted_and_cost_no_other_process() {
+    let lines = "# top time=1 cpu=-1\n# proc pid=1 name=lost\n\
+                 # top time=2\n# proc pid=x name=a\n# proc pid=2 name=b\n# proc name=c\n\
+                 # top\n# proc pid=1 name=lost\n3.000 7 1 2\n";
+    assert_eq!(
+        Case::new().connection(&format!("{HEADER}{lines}")),
+        "stream(time:s seq a b) faults(4) look(2.000: b) 3000#7=[1.0, 2.0]"
+    );
+    let mut case = Case::new();
+    let names: Vec<&str> = std::iter::repeat_n("a", LISTED_MAX + 9).collect();
+    let events = case.connection(&format!("{HEADER}{}2.000 7 1 2\n", look(1, &names)));
+    assert!(events.contains("faults(1)") && events.matches("a,").count() == LISTED_MAX - 1);
+}
+
+#[test]
+fn notes_like_looks_are_comments_where_no_header_is() {
+    let mut case = Case::keeping_lines();
+    assert_eq!(
+        case.connection("# top time=1\n1\n2\n# proc pid=x\n# past 1 2 3\n3\n"),
+        "Note(Other(SafeText(\"top time=1\"))) plain(c1) 5000=[1.0] 5001=[2.0] \
+         Note(Other(SafeText(\"proc pid=x\"))) Note(Other(SafeText(\"past 1 2 3\"))) 5002=[3.0]"
+    );
+    // Comments may name the columns of a table of another program.
+    for first in ["a", "past", "proc", "top"] {
+        let names = format!("{first} b c d e f g");
+        let (events, refusal) = read_recording(&format!("# {names}\n1 2 3 4 5 6 7\n"), None);
+        assert!(events.contains(&format!("plain({names})")), "{events} {refusal:?}");
+    }
+    for comment in ["proc pid=x", "top cpu=9", "proc pid=1 name=a", "top time=1"] {
+        let table = format!("# {comment}\ntime,a\n1763836800,1\n1763836801,2\n");
+        let (events, refusal) = read_recording(&table, None);
+        assert!(refusal.is_none() && !events.contains("look("), "{events} {refusal:?}");
+        assert!(events.ends_with("[1.0] 1763836801000=[2.0]"), "{events}");
+    }
+}
+
+#[test]
+fn looks_of_a_recording_come_with_their_rows_once_and_at_its_end() {
+    let header = run_header(1, "1000ms", "a");
+    let row = |at: i64| format!("{at}.000 {at} 1\n");
+    let run = format!("{header}{}{}{}{}", look(1, &["a"]), row(2), look(2, &["b"]), row(3));
+    let expected = "stream(time:s seq a) look(1.000: a) 2000#2=[1.0] look(2.000: b) 3000#3=[1.0]";
+    assert_eq!(recorded(&run), expected);
+    // Recorded again, with a later row.
+    let again = format!("{run}{run}{}{}", look(4, &["c"]), row(5));
+    assert_eq!(
+        recorded(&again),
+        format!("{expected} stream(time:s seq a) look(4.000: c) 5000#5=[1.0]")
+    );
+    // The last row is missing, or all rows are.
+    assert_eq!(
+        recorded(&format!("{run}{}", look(4, &["c"]))),
+        format!("{expected} look(4.000: c)")
+    );
+    let alone = format!("{header}{}", look(4, &["c"]));
+    assert_eq!(recorded(&alone), "stream(time:s seq a) look(4.000: c)");
+    assert_eq!(
+        recorded(&format!("{alone}{}{}", run_header(2, "1000ms", "b"), row(5))),
+        "stream(time:s seq a) look(4.000: c) stream(time:s seq b) 5000#5=[1.0]"
+    );
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use loadline_protocol::{LineError, Note, SafeText, Schema, Time, parse_plain_row};
+use loadline_protocol::{Line, LineError, Note, SafeText, Schema, Time, parse_plain_row};
 
+use super::StreamReader;
 use super::output::RowClock;
 use super::phase::ReaderPhase;
-use super::{StreamReader, with_point};
+use super::plain::with_point;
 use crate::event::Event;
 use crate::import::{
     Decision, ImportOptions, ImportedRows, Recognized, Refusal, RowError, Table, check_first_bytes,
@@ -37,6 +38,24 @@ impl StreamReader {
             }
             ReaderPhase::Headerless { .. } => false,
             _ => true,
+        }
+    }
+
+    /// Parses a line. Without a header, notes of looks and of the past are comments of another program.
+    pub(super) fn parse_line<'a>(&mut self, line: &'a str) -> Result<Line<'a>, LineError> {
+        let parsed = Line::parse(line);
+        let is_look = |line: &str| ["top", "proc"].map(Some).contains(&first_word(line));
+        if let ReaderPhase::Subscribed { .. } = self.phase {
+            return parsed.inspect_err(|_| {
+                if first_word(line) == Some("top") {
+                    self.output.close_look();
+                }
+            });
+        }
+        match parsed {
+            Ok(Line::Past(_) | Line::Note(Note::Top(_) | Note::Process(_))) => Ok(comment(line)),
+            Err(_) if is_look(line) => Ok(comment(line)),
+            parsed => parsed,
         }
     }
 
@@ -198,4 +217,16 @@ impl StreamReader {
             self.output.add_fault(fault);
         }
     }
+}
+
+fn note_text(line: &str) -> &str {
+    line.trim_start().trim_start_matches('#').trim()
+}
+
+fn first_word(line: &str) -> Option<&str> {
+    note_text(line).split_whitespace().next()
+}
+
+fn comment(line: &str) -> Line<'static> {
+    Line::Note(Note::Other(SafeText::new(note_text(line))))
 }

@@ -53,12 +53,21 @@ impl Recorder {
                 self.resume(out);
                 self.record_rows(rows, out);
             }
+            Event::Look(look) if self.takes_rows() => {
+                self.resume(out);
+                let _ = write!(out, "{look}");
+            }
             Event::Skipped { count } if self.stream.is_some() => {
                 self.resume(out);
                 self.write_skipped(*count, out);
             }
             _ => {}
         }
+    }
+
+    /// Returns whether the recording takes further rows, and the looks in front of them.
+    fn takes_rows(&self) -> bool {
+        self.stream.is_some() && self.rows_max.is_none_or(|most| self.rows < most)
     }
 
     /// Leaves out an event that the file has no room for. The next lines say how many rows are missing.

@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use loadline_protocol::{Header, RunId, Schema, Seq, Stamp, Time, VERSION};
+use loadline_protocol::{Header, Look, Process, RunId, Schema, Seq, Stamp, Time, Top, VERSION};
 
 use super::recording_file::RecordingFile;
 use super::*;
@@ -35,6 +35,21 @@ fn row(second: i64, seq: Option<u64>, values: &[f64]) -> Event {
     let time = Time::from_millis(1000 * second);
     let sample = Sample { time, seq: seq.map(Seq), received: time, values, line: None };
     Event::Rows(Rows::one(sample))
+}
+
+/// Returns a look at two processes.
+fn look(second: i64) -> Event {
+    let process = |pid, name: &str| Process {
+        pid,
+        name: name.into(),
+        user: Some("www data".into()),
+        cpu: Some(12.5),
+        mem: 1 << 20,
+        ..Process::default()
+    };
+    let time = Time::from_millis(1000 * second);
+    let top = Top { time, over: Some(5.0), processes: Some(2), ..Top::default() };
+    Event::Look(Arc::new(Look { top, processes: vec![process(1, "init"), process(77, "a \"b\"")] }))
 }
 
 /// Returns the recorded text of events.
@@ -82,13 +97,17 @@ fn text_of(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// Recordings with and without sequence numbers, of several runs, with numbers of many digits.
+/// Recordings with and without sequence numbers, of several runs, with numbers of many digits, and with
+/// a look.
 fn recordings() -> [String; 3] {
     let numbered = |run: u32| {
         let mut events = vec![stream(Some(run), 2)];
         events.extend((10..14).map(|at| row(at, Some(at as u64), &[1.5 * at as f64, 123_456.789])));
         events.push(Event::Skipped { count: 3 });
         events.push(row(20, Some(20), &[f64::NAN, 1.0]));
+        if run == 3 {
+            events.insert(2, look(10));
+        }
         recorded(&events)
     };
     let plain: Vec<Event> = [stream(None, 6)]
@@ -130,6 +149,70 @@ fn each_row_behind_a_cut_at_any_byte_is_one_that_was_recorded() {
             }
         }
     }
+}
+
+/// Returns the looks that a reader delivers.
+fn read_looks(text: &str) -> Vec<Event> {
+    let second = Duration::from_secs(1);
+    let mut reader = StreamReader::for_recording(ReadOptions::default(), Time::default(), second);
+    reader.feed(text.as_bytes(), Time::default());
+    reader.finish();
+    reader.drain_events().filter(|event| matches!(event, Event::Look(_))).collect()
+}
+
+#[test]
+fn looks_are_recorded_before_their_rows_and_read_as_they_were() {
+    let events =
+        [stream(Some(1), 1), look(1), row(2, Some(2), &[1.0]), look(2), row(3, Some(3), &[1.0])];
+    let text = recorded(&events);
+    let lines: Vec<&str> = text.lines().skip(2).collect();
+    let look_lines = |second| {
+        let proc = "user=\"www data\" cpu=12.5 mem=1048576";
+        [
+            format!("# top time={second}.000 over=5.0 processes=2"),
+            format!("# proc pid=1 name=init {proc}"),
+            format!("# proc pid=77 name=\"a \\\"b\\\"\" {proc}"),
+        ]
+    };
+    let expected = [&look_lines(1)[..], &["2.000 2 1.00".to_owned()], &look_lines(2)].concat();
+    assert_eq!(lines, [&expected[..], &["3.000 3 1.00".to_owned()]].concat());
+    assert_eq!(read_looks(&text), [look(1), look(2)]);
+    assert_eq!(read_looks(&(text.clone() + &text)), [look(1), look(2)]);
+}
+
+#[test]
+fn a_look_behind_a_cut_is_the_beginning_of_one_that_was_recorded() {
+    let events = [stream(Some(1), 1), row(1, Some(1), &[1.0]), look(1), row(2, Some(2), &[1.0])];
+    let text = recorded(&events);
+    let Event::Look(whole) = look(1) else { panic!() };
+    for cut in 0..=text.len() {
+        for event in read_looks(&text[..cut]) {
+            let Event::Look(found) = event else { panic!() };
+            assert_eq!(found.top, whole.top, "{cut}");
+            assert!(whole.processes.starts_with(&found.processes), "{cut}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_look_is_recorded_only_with_rows() {
+    let rows = [stream(Some(1), 1), row(1, Some(1), &[1.0]), look(1), row(2, Some(2), &[1.0])];
+    let (mut recorder, mut text) = (Recorder::new(Some(1)), String::new());
+    rows.iter().for_each(|event| recorder.record(event, &mut text));
+    assert_eq!(text.lines().count(), 3, "{text}");
+    // The file had no room meanwhile.
+    let (mut recorder, mut text) = (Recorder::new(None), String::new());
+    let [stream, first, left_out, row] = rows;
+    recorder.record(&stream, &mut text);
+    recorder.leave_out(&first);
+    recorder.leave_out(&left_out);
+    recorder.record(&look(3), &mut text);
+    recorder.record(&row, &mut text);
+    let lines: Vec<&str> = text.lines().skip(2).collect();
+    assert_eq!(lines[..2], ["# skipped from=1 to=1", "# top time=3.000 over=5.0 processes=2"]);
+    assert_eq!((lines.len(), lines[4]), (5, "2.000 2 1.00"));
+    // The header is too long for the file.
+    assert_eq!(recorded(&[self::stream(None, 4000), look(1)]), "");
 }
 
 #[test]

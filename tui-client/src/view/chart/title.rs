@@ -4,12 +4,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::Span;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::Figure;
 use crate::charts::{ChartKind, ReferenceLine};
 use crate::theme::STRONG;
 use crate::thresholds::Level;
-use crate::view::text::{fill, put_spans, put_spans_right, shortened, width};
+use crate::view::text::{fill, put, put_spans, put_spans_right, shortened, width};
 
 /// Content of a title that is not part of the chart itself.
 pub(in crate::view) struct TitleText<'a> {
@@ -19,6 +20,8 @@ pub(in crate::view) struct TitleText<'a> {
     pub(in crate::view) is_chosen: bool,
     /// Values of the lines and their levels; empty if they are shown elsewhere.
     pub(in crate::view) values: Vec<(f64, Level)>,
+    /// Names and values of the highest processes, the highest first. As many as fit are drawn.
+    pub(in crate::view) processes: Vec<String>,
     /// True if the values have their colours, false if they are faint because they are outdated.
     pub(in crate::view) fresh: bool,
 }
@@ -39,6 +42,9 @@ enum LegendDetail {
 /// Maximum length of a cut name in letters. More letters are no clearer.
 const CUT_NAME_MAX: usize = 5;
 
+/// Columns before and after the names of processes.
+const PROCESS_MARGIN: u16 = 2;
+
 /// Draws the title with the names of some reference lines, as far as they fit. Returns their number.
 pub(super) fn render(figure: &Figure, references: &[Span<'static>], buf: &mut Buffer) -> usize {
     let area = figure.parts.title;
@@ -55,17 +61,15 @@ pub(super) fn render(figure: &Figure, references: &[Span<'static>], buf: &mut Bu
     let room = Rect { x: area.x + used, width: area.width - used, ..area };
     let fits = |legend: &[Span]| width(legend) <= usize::from(room.width);
     let whole = legends.first().map_or(&[][..], Vec::as_slice);
-    for named_count in (1..=references.len()).rev() {
-        let whole = [whole, &references[..named_count]].concat();
-        if fits(&whole) {
-            put_spans_right(buf, room, &whole);
-            return named_count;
-        }
-    }
-    if let Some(legend) = legends.iter().find(|legend| fits(legend)) {
-        put_spans_right(buf, room, legend);
-    }
-    0
+    let with_references =
+        (1..=references.len()).rev().map(|count| (count, [whole, &references[..count]].concat()));
+    let alone = legends.iter().map(|legend| (0, legend.clone()));
+    let fitting = with_references.chain(alone).find(|(_, legend)| fits(legend));
+    let (named_count, legend) = fitting.unwrap_or_default();
+    put_spans_right(buf, room, &legend);
+    let left = Rect { width: room.width - width(&legend) as u16, ..room };
+    figure.render_processes(left, buf);
+    named_count
 }
 
 /// Returns the names of the reference lines. A symbol marks those above the axis.
@@ -108,6 +112,18 @@ impl Figure<'_> {
             title[1] = name(&shortened(self.title.title, room - beside));
         }
         title
+    }
+
+    /// Draws the names of the highest processes, as many as fit, between the name and the legend.
+    fn render_processes(&self, room: Rect, buf: &mut Buffer) {
+        let width = room.width.saturating_sub(2 * PROCESS_MARGIN);
+        let place = Rect { x: room.x + PROCESS_MARGIN, width, ..room };
+        let names = &self.title.processes;
+        let mut texts =
+            (1..=names.len()).rev().map(|count| format!(" {} ", names[..count].join(", ")));
+        if let Some(text) = texts.find(|text| text.width() <= usize::from(width)) {
+            put(buf, place, &text, self.app.theme.faint());
+        }
     }
 
     /// Returns the legends of the lines that are not shown in large digits, the longest first. The
