@@ -8,8 +8,8 @@
 //!      └── overtaken: continues at the tail             many readers: Cursor
 //! ```
 //!
-//! A sample is encoded once, when it is pushed; a full ring does not allocate. The oldest samples
-//! may belong to runs that ended before this agent started.
+//! A sample is encoded once, when it is pushed. Samples that are some minutes old are compressed, once
+//! in a hundred of them. The oldest samples may belong to runs that ended before this agent started.
 
 mod cursor;
 mod looks;
@@ -71,8 +71,8 @@ pub(crate) struct SampleId {
 #[derive(Clone)]
 pub(crate) struct RingHandle(Arc<Mutex<RingState>>);
 
-/// State that the writer and the readers share. It is locked while rows are copied, never while a
-/// row is encoded or sent, nor while a waker runs.
+/// State that the writer and the readers share. It is locked while rows are copied or a chunk is
+/// compressed or decompressed, never while a row is encoded or sent, nor while a waker runs.
 #[derive(Default)]
 struct RingState {
     samples: Samples,
@@ -637,7 +637,7 @@ mod tests {
             samples.push(time, "", &format!("{time} 1\n"));
             (samples.rows.len(), samples.tail())
         };
-        let sizes: Vec<_> = (1..=SAMPLES_MAX).map(|number| push(number)).collect();
+        let sizes: Vec<_> = (1..=SAMPLES_MAX).map(&mut push).collect();
         let oldest = sizes[0].1;
         assert_eq!(sizes[SAMPLES_MAX - 2..], [(SAMPLES_MAX, oldest), (SAMPLES_MAX, oldest.next())]);
     }

@@ -42,7 +42,11 @@ impl App {
             let wanted = if !on_page {
                 None
             } else if watched.missing_past(view.clone()).is_none() {
-                watched.wanted_past().filter(|_| !is_live).cloned()
+                if !is_live {
+                    // Samples beside the view may still be on their way.
+                    continue;
+                }
+                None
             } else if is_oldest {
                 Some(view.start..Time::MAX)
             } else {

@@ -152,7 +152,7 @@ impl Watched {
     }
 
     /// Returns the times of which the user wants to see samples.
-    pub(crate) fn wanted_past(&self) -> Option<&Range<Time>> {
+    pub fn wanted_past(&self) -> Option<&Range<Time>> {
         self.past.wanted.as_ref()
     }
 

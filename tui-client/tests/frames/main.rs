@@ -5,10 +5,12 @@
 mod axes;
 mod configured;
 mod drawn;
+mod findings;
 mod loading;
 mod measure;
 mod metrics;
 mod navigate;
+mod past;
 mod pointer;
 mod processes;
 mod properties;

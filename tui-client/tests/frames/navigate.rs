@@ -44,10 +44,11 @@ fn home_shows_the_oldest_samples_and_nothing_lies_before_them() {
     let mut stage = one_minute();
     stage.press(KeyCode::Home);
     assert_eq!(stage.window_end_s().unwrap(), 60);
-    let oldest = stage.frame(80, 24);
+    let charts = |frame: String| frame.lines().take(23).collect::<Vec<_>>().join("\n");
+    let oldest = charts(stage.frame(80, 24));
     stage.press(KeyCode::Left);
     stage.press(KeyCode::PageUp);
-    assert_eq!(stage.frame(80, 24), oldest);
+    assert_eq!(charts(stage.frame(80, 24)), oldest);
     stage.type_keys("0");
     assert_eq!(
         (stage.app.window.end, stage.app.window.span),
