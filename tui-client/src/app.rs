@@ -256,7 +256,7 @@ impl App {
         }
         if let Some(has_failed) = past_end {
             if has_failed {
-                self.show_message("the agent does not send the older samples");
+                self.show_message("the agent does not send the earlier samples");
             }
             self.arrive(has_failed);
         }

@@ -44,8 +44,9 @@ const CHECK_HISTORY: History = History::Last(Duration::from_mins(3));
 /// password prompt may delay.
 const CONNECT_MARGIN: Duration = Duration::from_mins(1);
 
-/// Default time span of samples in memory.
-const DEFAULT_RETENTION: Duration = Duration::from_hours(24);
+/// Default time span of samples in memory: the day that an agent has by default, and an hour to look at
+/// its beginning.
+const DEFAULT_RETENTION: Duration = Duration::from_hours(25);
 
 #[derive(Clone, PartialEq)]
 pub(crate) struct CliSettings {
@@ -136,7 +137,7 @@ impl CliSettings {
         };
     }
 
-    /// Returns the time span of samples to keep: `--keep`, else the longer of 24 h and the requested
+    /// Returns the time span of samples to keep: `--keep`, else the longer of 25 h and the requested
     /// history, and all of a recording. At least the time window of the charts.
     pub(crate) fn retention_of(&self, source: &Source) -> Duration {
         let default = match self.history {

@@ -106,15 +106,15 @@ impl App {
     pub(super) fn show_oldest_reason(&mut self) {
         let text = match self.sources.watched().oldest_reason() {
             None => return,
-            Some(PastLimit::Agent) => "the agent has no older samples",
+            Some(PastLimit::Agent) => "the agent has no earlier samples",
             Some(PastLimit::Retention) => {
-                "older samples are not kept; restart with a longer --keep"
+                "earlier samples are not kept; restart with a longer --keep"
             }
-            Some(PastLimit::Memory) => "older samples do not fit in memory",
+            Some(PastLimit::Memory) => "earlier samples do not fit in memory",
             Some(PastLimit::OldAgent) => {
-                "this agent sends older samples only at the start: restart with a longer --history"
+                "this agent sends earlier samples only at the start: restart with a longer --history"
             }
-            Some(PastLimit::NoHistory) => "this source has no older samples",
+            Some(PastLimit::NoHistory) => "this source has no earlier samples",
         };
         self.show_message(text);
     }

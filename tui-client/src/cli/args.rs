@@ -90,7 +90,7 @@ pub(crate) struct Args {
     )]
     pub(crate) to: Option<TimeSpec>,
 
-    /// Time span of samples to keep in memory [default: 24h; all of a recording]
+    /// Time span of samples to keep in memory [default: 25h; all of a recording]
     #[arg(long, value_name = "DURATION", value_parser = positive, allow_hyphen_values = true, env = "LOADLINE_KEEP", hide_env = true)]
     pub(crate) keep: Option<Duration>,
 

@@ -67,7 +67,7 @@ fn a_recording_is_kept_and_shown_whole_by_default() {
     let minute = Some(Duration::from_mins(1));
     assert_eq!((retentions(&part), part.args.window), (vec![Duration::from_hours(1)], minute));
     let both = settings("loadline web-1 ./a.load", true).unwrap();
-    assert_eq!(retentions(&both), [Duration::from_hours(24), Duration::MAX]);
+    assert_eq!(retentions(&both), [Duration::from_hours(25), Duration::MAX]);
 }
 
 #[test]

@@ -252,8 +252,10 @@ impl StreamReader {
                 // Pending rows are dropped: the answer to the request contains them.
                 // A recording of a plain stream starts with an empty header.
                 let nothing = Header { version: header.version, ..Header::default() };
-                // Only an agent that was asked can be asked for earlier samples.
-                let oldest = header.oldest.filter(|_| !self.is_unrequested);
+                // Only an agent that was asked can be asked for earlier samples. The header of a new run
+                // is no answer.
+                let known = || self.header().filter(|_| header.now.is_none())?.oldest;
+                let oldest = header.oldest.or_else(known).filter(|_| !self.is_unrequested);
                 let header = Some(Header { oldest, ..header.clone() });
                 self.subscribe(header.filter(|header| *header != nothing), None);
             }

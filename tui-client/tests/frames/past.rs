@@ -1,4 +1,4 @@
-//! Older samples, which are loaded as the user goes back.
+//! Earlier samples, which are loaded as the user goes back.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -257,7 +257,7 @@ fn nothing_is_loaded_that_would_be_dropped() {
     stage.press(KeyCode::Home);
     assert_eq!(wanted(&stage), Some((HISTORY_S - 3600, 0)));
     stage.press(KeyCode::Home);
-    assert_eq!(footer(&mut stage), "older samples are not kept; restart with a longer --keep");
+    assert_eq!(footer(&mut stage), "earlier samples are not kept; restart with a longer --keep");
 }
 
 #[test]
@@ -265,25 +265,25 @@ fn the_footer_says_why_nothing_is_older() {
     let mut stage = agent();
     stage.press(KeyCode::Home);
     stage.press(KeyCode::Left);
-    assert_eq!(footer(&mut stage), "the agent has no older samples");
+    assert_eq!(footer(&mut stage), "the agent has no earlier samples");
     let mut old = AppStage::new("web-1");
     connect(&mut old, 0, None);
     old.press(KeyCode::Home);
     old.press(KeyCode::Left);
     assert_eq!(wanted(&old), None);
-    let text = "this agent sends older samples only at the start: restart with a longer --history";
+    let text = "this agent sends earlier samples only at the start: restart with a longer --history";
     assert_eq!(footer(&mut old), text);
     let mut plain = AppStage::plain(6, 500);
     plain.press(KeyCode::Home);
     plain.press(KeyCode::Left);
     assert_eq!(
         (wanted(&plain), footer(&mut plain)),
-        (None, "this source has no older samples".to_owned())
+        (None, "this source has no earlier samples".to_owned())
     );
     stage.event(Event::Past(PastEvent::Failed));
     assert_eq!(
         (wanted(&stage), footer(&mut stage)),
-        (None, "the agent does not send the older samples".to_owned())
+        (None, "the agent does not send the earlier samples".to_owned())
     );
 }
 
