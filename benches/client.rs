@@ -225,6 +225,26 @@ fn press_all(app: &mut App, table: &str) {
     }
 }
 
+/// Adds rows to the screen's state, which decides with each row what is wrong.
+#[divan::bench]
+fn rows_to_screen(bencher: Bencher<'_, '_>) {
+    bencher.counter(ItemsCount::new(ROWS)).bench_local(|| screen(ROWS));
+}
+
+/// Renders the frame of an hour with the crosshair half an hour back: what was wrong there follows from the
+/// samples before it.
+#[divan::bench]
+fn frame_with_crosshair(bencher: Bencher<'_, '_>) {
+    let mut app = screen(3600);
+    app.selection.crosshair =
+        app.sources.watched().store().newest().map(|newest| newest - Duration::from_mins(30));
+    let mut buffer = Buffer::empty(app.area());
+    bencher.bench_local(|| {
+        buffer.reset();
+        view::render(black_box(&app), app.area(), &mut buffer);
+    });
+}
+
 /// Writes the difference between two consecutive frames, a second apart.
 #[divan::bench]
 fn frame_to_bytes(bencher: Bencher<'_, '_>) {
