@@ -9,6 +9,8 @@ may make one. Looks have a thread of their own, whose CPU time counts. The agent
 """
 
 import argparse
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -63,6 +65,8 @@ def measure(what: str, agent: Server, pid: int, seconds: float) -> None:
         f" {look / looks * rows / others:.1f}",
         flush=True,
     )
+    # `unshare` passes no signal on.
+    os.kill(pid, signal.SIGTERM)
     agent.end()
 
 
