@@ -271,7 +271,8 @@ fn the_footer_says_why_nothing_is_older() {
     old.press(KeyCode::Home);
     old.press(KeyCode::Left);
     assert_eq!(wanted(&old), None);
-    let text = "this agent sends earlier samples only at the start: restart with a longer --history";
+    let text =
+        "this agent sends earlier samples only at the start: restart with a longer --history";
     assert_eq!(footer(&mut old), text);
     let mut plain = AppStage::plain(6, 500);
     plain.press(KeyCode::Home);
