@@ -227,12 +227,7 @@ impl App {
                 let first = rows.iter().next().map(|sample| sample.time);
                 (false, first.is_some() && watched.store().newest() >= first)
             }
-            // The look may cover the end of the marked span.
-            Event::Look(look) => {
-                let offset_ms = self.sources.clock_offset_ms(source);
-                let statistics = self.selection.statistics.as_ref();
-                (false, statistics.is_some_and(|it| it.is_covered_by(look, offset_ms)))
-            }
+            Event::Look(look) => (false, self.is_look_measured(source, look)),
             _ => (false, false),
         };
         self.sources.apply(source, self.now, event);

@@ -51,12 +51,6 @@ impl Statistics {
         Some(Statistics { from, to, samples: last - first + 1, columns, processes })
     }
 
-    /// Returns whether a look covers a part of the span. The clock of its source is `offset_ms` ahead.
-    pub(super) fn is_covered_by(&self, look: &Look, offset_ms: i64) -> bool {
-        let [from, to] = [self.from, self.to].map(|time| time.shifted_ms(offset_ms));
-        from <= look.top.time && covers(&look.top, to)
-    }
-
     /// Returns the time between the ends.
     pub fn duration(&self) -> Duration {
         self.to - self.from
@@ -64,6 +58,13 @@ impl Statistics {
 }
 
 impl App {
+    /// Returns whether a look covers a part of the span of the statistics, possibly its end.
+    pub(super) fn is_look_measured(&self, source: usize, look: &Look) -> bool {
+        let Some(Statistics { from, to, .. }) = self.selection.statistics else { return false };
+        let ahead_ms = self.sources.clock_offset_ms(source);
+        from.shifted_ms(ahead_ms) <= look.top.time && covers(&look.top, to.shifted_ms(ahead_ms))
+    }
+
     /// Returns the measured series with their charts: first those of visible charts, then the
     /// others. In fullscreen, only the chart's own series are measured.
     pub(crate) fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
