@@ -231,9 +231,7 @@ impl App {
             _ => (false, false),
         };
         self.sources.apply(source, self.now, event);
-        if self.window.paused_at().is_none() {
-            self.sources.diagnose(source);
-        }
+        self.sources.diagnose(source, self.window.paused_at().is_some());
         self.fit_window();
         let overflow = self.sources.all()[source].watched.overflow();
         if has_ended && overflow > 0 {

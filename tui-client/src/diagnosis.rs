@@ -26,7 +26,7 @@ use crate::store::StoredSample;
 use crate::watched::Watched;
 pub(crate) use finding::Finding;
 use finding::HeldTime;
-use recent::{MEAN_SPAN, MachineFacts, Metrics, Recent};
+use recent::{MEAN_SPAN, MachineFacts, Recent, RuleColumns};
 use rules::{Problem, RULES};
 use spell::Spell;
 
@@ -48,7 +48,7 @@ const LOOK_BACK_SAMPLES: usize = 2400;
 /// State of all rules after the newest sample of a source.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Diagnosis {
-    metrics: Metrics,
+    metrics: RuleColumns,
     facts: MachineFacts,
     recent: Recent,
     spells: [Spell; RULES.len()],
@@ -74,7 +74,7 @@ impl Diagnosis {
 
     /// Uses the columns of the samples to come.
     pub(crate) fn set_columns(&mut self, columns: &[Column]) {
-        self.metrics = Metrics::of(columns);
+        self.metrics = RuleColumns::of(columns);
     }
 
     /// Returns whether there is any column by which a problem is found.

@@ -82,7 +82,7 @@ pub(crate) enum TablePosition {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     pub(crate) header: Rect,
-    /// What is wrong with the source.
+    /// Row of the finding.
     pub(crate) finding: Rect,
     /// Rows of the sources.
     pub(crate) sources: Rect,

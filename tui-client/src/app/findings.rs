@@ -1,4 +1,4 @@
-//! What is wrong with the sources at the shown time.
+//! Findings of the sources at the shown time.
 
 use super::App;
 use crate::diagnosis::{Diagnosis, Finding};

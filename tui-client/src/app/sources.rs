@@ -40,7 +40,7 @@ pub struct SourceView {
     /// below each other span the same time.
     pub(crate) label_width: u16,
     threshold_levels: Vec<ThresholdLevels>,
-    /// What is wrong at the newest sample, or at that of the pause.
+    /// Diagnosis at the newest sample, or at that of the pause.
     pub(super) diagnosis: Diagnosis,
     /// Interval requested from the agent and not yet answered.
     pub(super) requested_interval: Option<Duration>,
@@ -268,10 +268,12 @@ impl Sources {
         }
     }
 
-    /// Decides what is wrong with a source at its newest sample.
-    pub(super) fn diagnose(&mut self, source: usize) {
+    /// Decides what is wrong with a source at its newest sample. In a paused view, nothing changes.
+    pub(super) fn diagnose(&mut self, source: usize, is_paused: bool) {
         let SourceView { diagnosis, watched, .. } = &mut self.views[source];
-        diagnosis.follow(watched);
+        if !is_paused {
+            diagnosis.follow(watched);
+        }
     }
 
     /// Shows a source. Returns whether it has other columns than the last one.

@@ -1,6 +1,6 @@
 //! Numbers that show a problem.
 
-use super::recent::{MachineFacts, Metric, Recent};
+use super::recent::{MachineFacts, Recent, RuleColumn};
 use super::rules::{Problem, busy_cores};
 use crate::units::{bytes_text, cores_text, number_text, rate_text};
 
@@ -18,46 +18,51 @@ pub(super) fn evidence(problem: Problem, recent: &Recent, facts: &MachineFacts) 
         let share = percent(recent.newest(pressure), OF_TIME)?;
         Some(format!("tasks wait {share}"))
     };
-    let busy = mean(Metric::Cpu, " busy");
+    let busy = mean(RuleColumn::Cpu, " busy");
     let numbers = match problem {
         Problem::MemoryShort => {
-            let is_waited_for = recent.newest(Metric::PsiMem) >= 1.0;
-            let waiting = waiting(Metric::PsiMem).filter(|_| is_waited_for);
-            vec![waiting, mean(Metric::Mem, " used"), swap_growth(recent), available(recent, facts)]
+            let is_waited_for = recent.newest(RuleColumn::PsiMem) >= 1.0;
+            let waiting = waiting(RuleColumn::PsiMem).filter(|_| is_waited_for);
+            vec![
+                waiting,
+                mean(RuleColumn::Mem, " used"),
+                swap_growth(recent),
+                available(recent, facts),
+            ]
         }
-        Problem::CpuStolen => vec![mean(Metric::Steal, OF_TIME), busy],
+        Problem::CpuStolen => vec![mean(RuleColumn::Steal, OF_TIME), busy],
         Problem::ContainerLimit => {
             let limit = facts.cpu_limit.map_or(String::new(), |limit| cores_text(limit.cores()));
-            vec![mean(Metric::Cpu, &format!(" of {limit}"))]
+            vec![mean(RuleColumn::Cpu, &format!(" of {limit}"))]
         }
         Problem::CpuSaturated => {
-            vec![busy, waiting(Metric::PsiCpu).or_else(|| Some(load(recent, facts)))]
+            vec![busy, waiting(RuleColumn::PsiCpu).or_else(|| Some(load(recent, facts)))]
         }
         Problem::DiskSaturated => vec![
-            waiting(Metric::PsiIo),
+            waiting(RuleColumn::PsiIo),
             traffic(recent),
-            mean(Metric::Iowait, "").map(|share| format!("iowait {share}")),
+            mean(RuleColumn::Iowait, "").map(|share| format!("iowait {share}")),
         ],
         Problem::TasksBlocked => {
-            let blocked = recent.newest(Metric::Load) - busy_cores(recent, facts);
+            let blocked = recent.newest(RuleColumn::Load) - busy_cores(recent, facts);
             let tasks = format!("about {blocked:.0} tasks blocked");
             vec![Some(tasks), Some(load(recent, facts)), busy.map(|busy| format!("CPU {busy}"))]
         }
-        Problem::FileSystemFull => vec![percent(recent.newest(Metric::DiskUsed), " used")],
+        Problem::FileSystemFull => vec![percent(recent.newest(RuleColumn::DiskUsed), " used")],
     };
     numbers.into_iter().flatten().collect()
 }
 
 /// Describes the load: `load 8.12 on 2 cores`.
 fn load(recent: &Recent, facts: &MachineFacts) -> String {
-    let load = number_text(recent.newest(Metric::Load), 2);
+    let load = number_text(recent.newest(RuleColumn::Load), 2);
     facts
         .cores
         .map_or(format!("load {load}"), |cores| format!("load {load} on {}", cores_text(cores)))
 }
 
 fn swap_growth(recent: &Recent) -> Option<String> {
-    let growth = recent.growth(Metric::SwapUsed);
+    let growth = recent.growth(RuleColumn::SwapUsed);
     (growth >= SWAP_GROWTH_SHOWN).then(|| format!("swap grows {}", rate_text(growth as u64)))
 }
 
@@ -68,7 +73,7 @@ fn available(recent: &Recent, facts: &MachineFacts) -> Option<String> {
 
 /// Describes what the disks do most: `writes 120.0 MiB/s`.
 fn traffic(recent: &Recent) -> Option<String> {
-    let rates = [("reads", Metric::DiskRead), ("writes", Metric::DiskWrite)];
+    let rates = [("reads", RuleColumn::DiskRead), ("writes", RuleColumn::DiskWrite)];
     let rates = rates.map(|(word, metric)| (word, recent.mean(metric)));
     let known = rates.into_iter().filter(|(_, rate)| !rate.is_nan());
     let (word, rate) = known.max_by(|a, b| a.1.total_cmp(&b.1))?;

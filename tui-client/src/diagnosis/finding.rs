@@ -6,7 +6,7 @@ use loadline_protocol::{Look, Process, Time};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::evidence::{OF_TIME, evidence};
-use super::recent::{FILE_SYSTEM_PREFIX, MachineFacts, Metric, Recent};
+use super::recent::{FILE_SYSTEM_PREFIX, MachineFacts, Recent, RuleColumn};
 use super::rules::Problem;
 use crate::thresholds::Level;
 use crate::units::{bytes_text, rate_text, span_text};
@@ -66,7 +66,7 @@ impl Finding {
         let is_critical = match problem {
             // Without memory, the kernel ends programs.
             Problem::MemoryShort => true,
-            Problem::FileSystemFull => recent.newest(Metric::DiskUsed) >= FILE_SYSTEM_CRITICAL,
+            Problem::FileSystemFull => recent.newest(RuleColumn::DiskUsed) >= FILE_SYSTEM_CRITICAL,
             _ => false,
         };
         let look = newest_look(watched, held);
@@ -159,7 +159,7 @@ fn culprit(problem: Problem, look: &Look, recent: &Recent, facts: &MachineFacts)
         }
         Problem::DiskSaturated => {
             let (process, rate) = highest(|process| process.io.unwrap_or(f64::NAN))?;
-            let whole = recent.mean(Metric::DiskRead) + recent.mean(Metric::DiskWrite);
+            let whole = recent.mean(RuleColumn::DiskRead) + recent.mean(RuleColumn::DiskWrite);
             (process, format!("moves {}", rate_text(rate as u64)), rate / whole)
         }
         Problem::CpuStolen | Problem::TasksBlocked | Problem::FileSystemFull => return None,

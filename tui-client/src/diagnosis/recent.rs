@@ -26,7 +26,7 @@ const READINGS_MAX: usize = 64;
 
 /// Columns by which the rules decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Metric {
+pub(super) enum RuleColumn {
     Cpu,
     Iowait,
     Steal,
@@ -42,7 +42,7 @@ pub(super) enum Metric {
     DiskUsed,
 }
 
-/// Name and unit of each [`Metric`], in its order.
+/// Name and unit of each [`RuleColumn`], in its order.
 const COLUMNS: [(&str, &str); 13] = [
     ("cpu", "%"),
     ("iowait", "%"),
@@ -64,19 +64,19 @@ pub(super) const FILE_SYSTEM_PREFIX: &str = "disk_used_";
 
 /// Places of the columns in a sample.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Metrics {
+pub(super) struct RuleColumns {
     places: [Option<usize>; COLUMNS.len()],
     file_systems: Vec<usize>,
 }
 
-impl Metrics {
-    pub(super) fn of(columns: &[Column]) -> Metrics {
+impl RuleColumns {
+    pub(super) fn of(columns: &[Column]) -> RuleColumns {
         let is = |column: &Column, name, unit| column.name() == name && column.unit() == unit;
         let place = |(name, unit)| columns.iter().position(|column| is(column, name, unit));
         let is_file_system =
             |column: &Column| column.name().starts_with(FILE_SYSTEM_PREFIX) && column.unit() == "%";
         let file_systems = columns.iter().enumerate().filter(|(_, column)| is_file_system(column));
-        Metrics {
+        RuleColumns {
             places: COLUMNS.map(place),
             file_systems: file_systems.map(|(at, _)| at).collect(),
         }
@@ -89,7 +89,7 @@ impl Metrics {
 
     pub(super) fn read(&self, sample: StoredSample<'_>) -> Reading {
         let mut values = self.places.map(|place| place.map_or(f64::NAN, |at| sample.value(at)));
-        let used = &mut values[Metric::DiskUsed as usize];
+        let used = &mut values[RuleColumn::DiskUsed as usize];
         *used = self.file_systems.iter().map(|at| sample.value(*at)).fold(*used, f64::max);
         Reading { time: sample.time(), covers: Duration::ZERO, values }
     }
@@ -105,7 +105,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    fn value(&self, metric: Metric) -> f64 {
+    fn value(&self, metric: RuleColumn) -> f64 {
         self.values[metric as usize]
     }
 }
@@ -164,12 +164,12 @@ impl Recent {
     }
 
     /// Returns the newest value.
-    pub(super) fn newest(&self, metric: Metric) -> f64 {
+    pub(super) fn newest(&self, metric: RuleColumn) -> f64 {
         self.0.back().map_or(f64::NAN, |newest| newest.value(metric))
     }
 
     /// Returns the mean of the last [`MEAN_SPAN`], NaN if the readings do not reach back so far.
-    pub(super) fn mean(&self, metric: Metric) -> f64 {
+    pub(super) fn mean(&self, metric: RuleColumn) -> f64 {
         let Some(newest) = self.0.back() else { return f64::NAN };
         let (mut sum, mut known, mut left) = (0.0, 0.0, MEAN_SPAN);
         for reading in self.0.iter().rev() {
@@ -191,7 +191,7 @@ impl Recent {
 
     /// Returns the mean of the last `span`, from an average of the kernel. The average itself lags by its time
     /// constant.
-    fn undecayed(&self, metric: Metric, span: Duration, average: KernelAverage) -> f64 {
+    fn undecayed(&self, metric: RuleColumn, span: Duration, average: KernelAverage) -> f64 {
         let newest = self.newest(metric);
         let Some((before, passed)) = self.earlier(span) else { return f64::NAN };
         let updates = passed.div_duration_f64(average.updated_every).round();
@@ -209,7 +209,7 @@ impl Recent {
     }
 
     /// Returns the share of the last seconds in which tasks waited, in %.
-    pub(super) fn waiting(&self, pressure: Metric, facts: &MachineFacts) -> f64 {
+    pub(super) fn waiting(&self, pressure: RuleColumn, facts: &MachineFacts) -> f64 {
         if facts.is_scraped {
             return self.newest(pressure);
         }
@@ -218,19 +218,19 @@ impl Recent {
 
     /// Returns the mean number of tasks that ran or waited in the last `span`.
     pub(super) fn tasks(&self, span: Duration) -> f64 {
-        self.undecayed(Metric::Load, span, LOAD)
+        self.undecayed(RuleColumn::Load, span, LOAD)
     }
 
     /// Returns the available memory in bytes, NaN if it is not known.
     pub(super) fn available(&self, facts: &MachineFacts) -> f64 {
-        let available = self.newest(Metric::MemAvailable);
+        let available = self.newest(RuleColumn::MemAvailable);
         let memory = facts.memory.unwrap_or(f64::NAN);
-        let rest = memory * (100.0 - self.newest(Metric::Mem)) / 100.0;
+        let rest = memory * (100.0 - self.newest(RuleColumn::Mem)) / 100.0;
         if available.is_nan() { rest } else { available }
     }
 
     /// Returns the growth of a value per second. NaN if the readings do not reach back far enough.
-    pub(super) fn growth(&self, metric: Metric) -> f64 {
+    pub(super) fn growth(&self, metric: RuleColumn) -> f64 {
         let Some((before, passed)) = self.earlier(GROWTH_SPAN) else { return f64::NAN };
         (self.newest(metric) - before.value(metric)) / passed.as_secs_f64()
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::recent::{MachineFacts, Metric, Recent};
+use super::recent::{MachineFacts, Recent, RuleColumn};
 use super::spell::Signal;
 
 /// Problem of a machine, the most important one first: a cause before its effects. Memory that is short keeps
@@ -117,7 +117,7 @@ pub(super) const RULES: [Rule; 12] = [
     Rule {
         problem: Problem::CpuStolen,
         clear_for: AT_ONCE,
-        conditions: &[condition(|recent, _| recent.mean(Metric::Steal), 5.0, 8.0, 15.0)],
+        conditions: &[condition(|recent, _| recent.mean(RuleColumn::Steal), 5.0, 8.0, 15.0)],
     },
     Rule {
         problem: Problem::ContainerLimit,
@@ -181,7 +181,7 @@ pub(super) const RULES: [Rule; 12] = [
     Rule {
         problem: Problem::FileSystemFull,
         clear_for: AT_ONCE,
-        conditions: &[condition(|recent, _| recent.newest(Metric::DiskUsed), 94.0, 95.0, 97.0)],
+        conditions: &[condition(|recent, _| recent.newest(RuleColumn::DiskUsed), 94.0, 95.0, 97.0)],
     },
 ];
 
@@ -200,11 +200,11 @@ fn without(unknown: f64, value: f64) -> f64 {
 }
 
 fn waiting_for_memory(recent: &Recent, facts: &MachineFacts) -> f64 {
-    recent.waiting(Metric::PsiMem, facts)
+    recent.waiting(RuleColumn::PsiMem, facts)
 }
 
 fn memory_used(recent: &Recent, _: &MachineFacts) -> f64 {
-    recent.mean(Metric::Mem)
+    recent.mean(RuleColumn::Mem)
 }
 
 /// Returns 1 if 1 GiB is available, 2 for half of it. Infinite if that is not known.
@@ -214,16 +214,16 @@ fn gib_per_available(recent: &Recent, facts: &MachineFacts) -> f64 {
 }
 
 fn swap_growth_mib(recent: &Recent, _: &MachineFacts) -> f64 {
-    recent.growth(Metric::SwapUsed) / MIB
+    recent.growth(RuleColumn::SwapUsed) / MIB
 }
 
 fn limit_used(recent: &Recent, facts: &MachineFacts) -> f64 {
-    facts.cpu_limit.map_or(f64::NAN, |_| recent.mean(Metric::Cpu))
+    facts.cpu_limit.map_or(f64::NAN, |_| recent.mean(RuleColumn::Cpu))
 }
 
 /// Returns the CPU use of the machine. In a container with a limit, it is not known, unlike pressure and load.
 fn machine_busy(recent: &Recent, facts: &MachineFacts) -> f64 {
-    facts.cpu_limit.map_or_else(|| recent.mean(Metric::Cpu), |_| f64::NAN)
+    facts.cpu_limit.map_or_else(|| recent.mean(RuleColumn::Cpu), |_| f64::NAN)
 }
 
 fn idle(recent: &Recent, facts: &MachineFacts) -> f64 {
@@ -231,7 +231,7 @@ fn idle(recent: &Recent, facts: &MachineFacts) -> f64 {
 }
 
 fn waiting_for_cpu(recent: &Recent, facts: &MachineFacts) -> f64 {
-    recent.waiting(Metric::PsiCpu, facts)
+    recent.waiting(RuleColumn::PsiCpu, facts)
 }
 
 /// Returns the share of time in which tasks wait for the CPU. Infinite if it is not known.
@@ -252,7 +252,7 @@ fn cores(facts: &MachineFacts) -> f64 {
 
 /// Returns the load for each core, if pressure is not known.
 fn load_without_pressure(recent: &Recent, facts: &MachineFacts) -> f64 {
-    without(recent.newest(Metric::PsiCpu), recent.newest(Metric::Load) / cores(facts))
+    without(recent.newest(RuleColumn::PsiCpu), recent.newest(RuleColumn::Load) / cores(facts))
 }
 
 /// Returns the tasks of the last seconds for each core.
@@ -261,24 +261,24 @@ fn tasks_per_core(recent: &Recent, facts: &MachineFacts) -> f64 {
 }
 
 fn waiting_for_disk(recent: &Recent, facts: &MachineFacts) -> f64 {
-    recent.waiting(Metric::PsiIo, facts)
+    recent.waiting(RuleColumn::PsiIo, facts)
 }
 
 /// Returns the number of cores that are idle only because of a disk.
 fn idle_for_disk_without_pressure(recent: &Recent, facts: &MachineFacts) -> f64 {
-    let idle = recent.mean(Metric::Iowait) / 100.0 * facts.cores.unwrap_or(1.0);
-    without(recent.newest(Metric::PsiIo), idle)
+    let idle = recent.mean(RuleColumn::Iowait) / 100.0 * facts.cores.unwrap_or(1.0);
+    without(recent.newest(RuleColumn::PsiIo), idle)
 }
 
 /// Returns the bytes read and written per second. Infinite if they are not known.
 fn disk_rate(recent: &Recent, _: &MachineFacts) -> f64 {
-    let rate = recent.mean(Metric::DiskRead) + recent.mean(Metric::DiskWrite);
+    let rate = recent.mean(RuleColumn::DiskRead) + recent.mean(RuleColumn::DiskWrite);
     if rate.is_nan() { f64::INFINITY } else { rate }
 }
 
 /// Returns the load that is not CPU use, for each core.
 fn blocked_load(recent: &Recent, facts: &MachineFacts) -> f64 {
-    blocked(recent.newest(Metric::Load), recent, facts)
+    blocked(recent.newest(RuleColumn::Load), recent, facts)
 }
 
 /// Returns the tasks of the last seconds that did not use the CPU, for each core.

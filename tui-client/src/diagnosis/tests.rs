@@ -13,9 +13,9 @@ const COLUMNS: &str = "time:s cpu:% iowait:% steal:% mem:% mem_available:B swap_
 
 const TWO_CORES: &str = "loadline/1 host=web-1 interval=1000ms cores=2 memory=8589934592";
 
-/// What a machine does in a second. Pressure is the share of this second.
+/// Activity of a machine in a second. Pressure is the share of this second.
 #[derive(Debug, Clone, Copy)]
-struct Moment {
+struct Activity {
     cpu: f64,
     iowait: f64,
     steal: f64,
@@ -29,7 +29,7 @@ struct Moment {
     disk_used: f64,
 }
 
-const IDLE: Moment = Moment {
+const IDLE: Activity = Activity {
     cpu: 2.0,
     iowait: 0.1,
     steal: 0.0,
@@ -80,35 +80,35 @@ impl Machine {
     }
 
     /// Lets an interval pass, and adds its sample.
-    fn pass(&mut self, moment: Moment) {
+    fn pass(&mut self, activity: Activity) {
         const STEP_MS: i64 = 250;
         for _ in 0..self.interval_ms / STEP_MS {
             self.now_ms += STEP_MS;
             if self.now_ms % 2000 == 0 {
-                for (average, wait) in self.pressure.iter_mut().zip(moment.waits) {
+                for (average, wait) in self.pressure.iter_mut().zip(activity.waits) {
                     *average = decayed(*average, wait, 0.2);
                 }
             }
             if self.now_ms % 5000 == 0 {
-                self.load = decayed(self.load, moment.tasks, 5.0 / 60.0);
+                self.load = decayed(self.load, activity.tasks, 5.0 / 60.0);
             }
         }
-        let available = (100.0 - moment.mem) / 100.0 * 8_589_934_592.0;
+        let available = (100.0 - activity.mem) / 100.0 * 8_589_934_592.0;
         let [cpu, mem, io] = self.pressure;
         self.add(&[
-            moment.cpu,
-            moment.iowait,
-            moment.steal,
-            moment.mem,
+            activity.cpu,
+            activity.iowait,
+            activity.steal,
+            activity.mem,
             available,
-            moment.swap_used,
+            activity.swap_used,
             cpu,
             mem,
             io,
             self.load,
             0.0,
-            moment.disk_write,
-            moment.disk_used,
+            activity.disk_write,
+            activity.disk_used,
         ]);
     }
 
@@ -128,12 +128,12 @@ impl Machine {
     }
 
     /// Lets seconds pass. Returns the second at which the shown problem changed first.
-    fn pass_seconds(&mut self, seconds: i64, moment: impl Fn(i64) -> Moment) -> Option<i64> {
+    fn pass_seconds(&mut self, seconds: i64, activity: impl Fn(i64) -> Activity) -> Option<i64> {
         let begin_ms = self.now_ms;
         let mut changed = None;
         while self.now_ms < begin_ms + seconds * 1000 {
             let before = self.diagnosis.shown;
-            self.pass(moment((self.now_ms - begin_ms) / 1000));
+            self.pass(activity((self.now_ms - begin_ms) / 1000));
             if self.diagnosis.shown != before {
                 changed = changed.or(Some((self.now_ms - begin_ms) / 1000));
             }
@@ -172,8 +172,8 @@ fn decayed(average: f64, value: f64, passed: f64) -> f64 {
 fn check(
     header: &str,
     missing: &'static [&'static str],
-    fault: Moment,
-    between: Moment,
+    fault: Activity,
+    between: Activity,
     expected: &str,
 ) {
     let mut machine = Machine::new(header);
@@ -202,8 +202,8 @@ const CONTAINER: &str =
 
 #[test]
 fn a_saturated_cpu_is_found() {
-    let busy = Moment { cpu: 99.4, waits: [100.0, 0.0, 0.0], tasks: 8.0, ..IDLE };
-    let build = Moment { cpu: 99.0, waits: [7.0, 0.0, 2.0], tasks: 2.2, ..IDLE };
+    let busy = Activity { cpu: 99.4, waits: [100.0, 0.0, 0.0], tasks: 8.0, ..IDLE };
+    let build = Activity { cpu: 99.0, waits: [7.0, 0.0, 2.0], tasks: 2.2, ..IDLE };
     let sentence =
         "CPU saturated for 27s: 99 % busy, tasks wait 95 % of the time; ffmpeg (812) takes 78 %";
     check(TWO_CORES, &[], busy, build, sentence);
@@ -213,9 +213,9 @@ fn a_saturated_cpu_is_found() {
 fn a_saturated_cpu_is_found_by_its_load_without_pressure() {
     let mut machine = Machine::new(TWO_CORES);
     machine.missing = WITHOUT_PRESSURE;
-    let build = Moment { cpu: 99.0, tasks: 2.4, ..IDLE };
+    let build = Activity { cpu: 99.0, tasks: 2.4, ..IDLE };
     assert_eq!(machine.pass_seconds(600, |_| build), None);
-    let busy = Moment { cpu: 99.4, tasks: 8.0, ..IDLE };
+    let busy = Activity { cpu: 99.4, tasks: 8.0, ..IDLE };
     let begin = machine.pass_seconds(60, |_| busy);
     assert!(begin.is_some_and(|second| second <= 12), "{begin:?}");
     assert_eq!(machine.text(), "CPU saturated for 57s: 99 % busy, load 5.91 on 2 cores");
@@ -226,7 +226,7 @@ fn a_saturated_cpu_is_found_by_its_load_without_pressure() {
 #[test]
 fn a_cpu_with_few_more_tasks_than_cores_is_saturated_after_a_minute() {
     let mut machine = Machine::new(TWO_CORES);
-    let busy = Moment { cpu: 99.4, waits: [100.0, 0.0, 0.0], tasks: 4.0, ..IDLE };
+    let busy = Activity { cpu: 99.4, waits: [100.0, 0.0, 0.0], tasks: 4.0, ..IDLE };
     assert_eq!(machine.pass_seconds(60, |_| IDLE), None);
     // A build, which ends sooner.
     assert_eq!(machine.pass_seconds(55, |_| busy), None);
@@ -238,7 +238,7 @@ fn a_cpu_with_few_more_tasks_than_cores_is_saturated_after_a_minute() {
 #[test]
 fn a_cpu_whose_tasks_wait_a_little_is_saturated_after_two_minutes() {
     let mut machine = Machine::new(TWO_CORES);
-    let busy = Moment { cpu: 99.0, waits: [14.0, 0.0, 0.0], tasks: 2.4, ..IDLE };
+    let busy = Activity { cpu: 99.0, waits: [14.0, 0.0, 0.0], tasks: 2.4, ..IDLE };
     assert_eq!(machine.pass_seconds(60, |_| IDLE), None);
     let begin = machine.pass_seconds(130, |_| busy);
     assert!(begin.is_some_and(|second| (120..=130).contains(&second)), "{begin:?}");
@@ -250,16 +250,16 @@ fn a_cpu_whose_tasks_wait_a_little_is_saturated_after_two_minutes() {
 
 #[test]
 fn a_stolen_cpu_is_found() {
-    let stolen = Moment { cpu: 97.0, steal: 23.0, waits: [80.0, 0.0, 0.0], tasks: 3.0, ..IDLE };
-    let neighbours = Moment { cpu: 60.0, steal: 7.0, ..IDLE };
+    let stolen = Activity { cpu: 97.0, steal: 23.0, waits: [80.0, 0.0, 0.0], tasks: 3.0, ..IDLE };
+    let neighbours = Activity { cpu: 60.0, steal: 7.0, ..IDLE };
     let sentence = "CPU stolen by the hypervisor for 30s: 23 % of the time, 97 % busy";
     check(TWO_CORES, &[], stolen, neighbours, sentence);
 }
 
 #[test]
 fn a_container_at_its_limit_is_found() {
-    let limited = Moment { cpu: 99.8, tasks: 20.0, waits: [60.0, 0.0, 0.0], ..IDLE };
-    let below = Moment { cpu: 93.0, tasks: 20.0, waits: [60.0, 0.0, 0.0], ..IDLE };
+    let limited = Activity { cpu: 99.8, tasks: 20.0, waits: [60.0, 0.0, 0.0], ..IDLE };
+    let below = Activity { cpu: 93.0, tasks: 20.0, waits: [60.0, 0.0, 0.0], ..IDLE };
     let sentence =
         "Container at its CPU limit for 28s: 100 % of 1.5 cores; ffmpeg (812) takes 78 %";
     check(CONTAINER, &[], limited, below, sentence);
@@ -267,7 +267,7 @@ fn a_container_at_its_limit_is_found() {
 
 #[test]
 fn a_saturated_disk_is_found() {
-    let writes = Moment {
+    let writes = Activity {
         cpu: 12.0,
         iowait: 45.0,
         waits: [1.0, 0.0, 96.0],
@@ -275,11 +275,11 @@ fn a_saturated_disk_is_found() {
         disk_write: 125_829_120.0,
         ..IDLE
     };
-    let backup = Moment { iowait: 30.0, waits: [1.0, 0.0, 45.0], ..writes };
+    let backup = Activity { iowait: 30.0, waits: [1.0, 0.0, 45.0], ..writes };
     let sentence = "Disk saturated for 30s: tasks wait 91 % of the time, writes 120.0 MiB/s, \
                     iowait 45 %; dd (77) moves 113.5 MiB/s";
     check(TWO_CORES, &[], writes, backup, sentence);
-    let backup = Moment { iowait: 22.0, ..backup };
+    let backup = Activity { iowait: 22.0, ..backup };
     let sentence =
         "Disk saturated for 29s: writes 120.0 MiB/s, iowait 45 %; dd (77) moves 113.5 MiB/s";
     check(TWO_CORES, WITHOUT_PRESSURE, writes, backup, sentence);
@@ -287,13 +287,13 @@ fn a_saturated_disk_is_found() {
 
 #[test]
 fn short_memory_is_found() {
-    let stalls = Moment { mem: 55.0, waits: [2.0, 45.0, 30.0], ..IDLE };
-    let churn = Moment { mem: 55.0, waits: [2.0, 8.0, 30.0], ..IDLE };
+    let stalls = Activity { mem: 55.0, waits: [2.0, 45.0, 30.0], ..IDLE };
+    let churn = Activity { mem: 55.0, waits: [2.0, 8.0, 30.0], ..IDLE };
     let sentence = "Memory short for 30s: tasks wait 43 % of the time, 55 % used, 3.6 GiB available; \
                     java (9) has 6.0 GiB";
     check(TWO_CORES, &[], stalls, churn, sentence);
-    let full = Moment { mem: 98.6, ..IDLE };
-    let nearly = Moment { mem: 95.0, ..IDLE };
+    let full = Activity { mem: 98.6, ..IDLE };
+    let nearly = Activity { mem: 95.0, ..IDLE };
     let sentence = "Memory short for 28s: 99 % used, 114.7 MiB available; java (9) has 6.0 GiB";
     check(TWO_CORES, WITHOUT_PRESSURE, full, nearly, sentence);
 }
@@ -302,53 +302,53 @@ fn short_memory_is_found() {
 fn a_machine_that_swaps_is_found() {
     let mut machine = Machine::new(TWO_CORES);
     machine.missing = WITHOUT_PRESSURE;
-    let full = Moment { mem: 92.0, swap_used: 1e9, ..IDLE };
+    let full = Activity { mem: 92.0, swap_used: 1e9, ..IDLE };
     assert_eq!(machine.pass_seconds(600, |_| full), None);
-    let swaps = |second| Moment { swap_used: 1e9 + 8e6 * second as f64, ..full };
+    let swaps = |second| Activity { swap_used: 1e9 + 8e6 * second as f64, ..full };
     assert!(machine.pass_seconds(30, swaps).is_some_and(|second| second <= 10));
     let sentence = "Memory short for 30s: 92 % used, swap grows 7.6 MiB/s, 655.4 MiB available";
     assert_eq!(machine.text(), sentence);
     // The growth of ten seconds counts.
-    let end = machine.pass_seconds(60, |_| Moment { swap_used: 1e9 + 8e6 * 30.0, ..full });
+    let end = machine.pass_seconds(60, |_| Activity { swap_used: 1e9 + 8e6 * 30.0, ..full });
     assert!(end.is_some_and(|second| second <= 15), "{end:?}");
 }
 
 #[test]
 fn blocked_tasks_are_found() {
     let mut machine = Machine::new(TWO_CORES);
-    let blocked = Moment { tasks: 8.1, ..IDLE };
+    let blocked = Activity { tasks: 8.1, ..IDLE };
     assert_eq!(machine.pass_seconds(60, |_| IDLE), None);
     // The load of the last minute reaches 3 after 28 s.
     let begin = machine.pass_seconds(65, |_| blocked);
     assert!(begin.is_some_and(|second| second <= 38), "{begin:?}");
     let sentence = "Load high for 47s: about 5 tasks blocked, load 5.37 on 2 cores, CPU 2 % busy";
     assert_eq!(machine.text(), sentence);
-    assert_eq!(machine.pass_seconds(600, |_| Moment { tasks: 1.4, ..IDLE }), None);
+    assert_eq!(machine.pass_seconds(600, |_| Activity { tasks: 1.4, ..IDLE }), None);
     let end = machine.pass_seconds(60, |_| IDLE);
     assert!(end.is_some_and(|second| second <= 10), "{end:?}");
 }
 
 #[test]
 fn a_file_system_that_is_nearly_full_is_found() {
-    let full = Moment { disk_used: 97.4, ..IDLE };
-    let nearly = Moment { disk_used: 94.5, ..IDLE };
+    let full = Activity { disk_used: 97.4, ..IDLE };
+    let nearly = Activity { disk_used: 94.5, ..IDLE };
     check(TWO_CORES, &[], full, nearly, "File system nearly full for 31s: 97 % used");
 }
 
 /// Fault that each rule finds, and the time between two changes at which it begins and ends.
-const FAULTS: [(&str, Moment); 6] = [
-    (TWO_CORES, Moment { cpu: 99.4, waits: [100.0, 0.0, 0.0], tasks: 8.0, ..IDLE }),
-    (TWO_CORES, Moment { steal: 30.0, cpu: 60.0, ..IDLE }),
-    (TWO_CORES, Moment { waits: [0.0, 0.0, 96.0], iowait: 45.0, disk_write: 1e8, ..IDLE }),
-    (TWO_CORES, Moment { waits: [0.0, 45.0, 10.0], ..IDLE }),
-    (TWO_CORES, Moment { disk_used: 99.0, ..IDLE }),
-    (CONTAINER, Moment { cpu: 100.0, ..IDLE }),
+const FAULTS: [(&str, Activity); 6] = [
+    (TWO_CORES, Activity { cpu: 99.4, waits: [100.0, 0.0, 0.0], tasks: 8.0, ..IDLE }),
+    (TWO_CORES, Activity { steal: 30.0, cpu: 60.0, ..IDLE }),
+    (TWO_CORES, Activity { waits: [0.0, 0.0, 96.0], iowait: 45.0, disk_write: 1e8, ..IDLE }),
+    (TWO_CORES, Activity { waits: [0.0, 45.0, 10.0], ..IDLE }),
+    (TWO_CORES, Activity { disk_used: 99.0, ..IDLE }),
+    (CONTAINER, Activity { cpu: 100.0, ..IDLE }),
 ];
 
-/// Returns the moment between two at a share of the way.
-fn mixed(a: Moment, b: Moment, share: f64) -> Moment {
+/// Returns the activity between two at a share of the way.
+fn mixed(a: Activity, b: Activity, share: f64) -> Activity {
     let mix = |a: f64, b: f64| a + (b - a) * share;
-    Moment {
+    Activity {
         cpu: mix(a.cpu, b.cpu),
         iowait: mix(a.iowait, b.iowait),
         steal: mix(a.steal, b.steal),
@@ -461,11 +461,11 @@ impl Random {
 }
 
 /// Lets an hour pass, and returns what is said about it.
-fn hour(mut moment: impl FnMut(i64, &mut Random) -> Moment) -> Vec<String> {
+fn hour(mut activity: impl FnMut(i64, &mut Random) -> Activity) -> Vec<String> {
     let (mut machine, mut random) = (Machine::new(TWO_CORES), Random(7));
     let mut said = Vec::new();
     for second in 0..3600 {
-        machine.pass(moment(second, &mut random));
+        machine.pass(activity(second, &mut random));
         if machine.diagnosis.has_finding() {
             said.push(machine.text());
         }
@@ -475,7 +475,7 @@ fn hour(mut moment: impl FnMut(i64, &mut Random) -> Moment) -> Vec<String> {
 
 #[test]
 fn an_hour_of_an_idle_machine_gives_no_finding() {
-    let said = hour(|second, random| Moment {
+    let said = hour(|second, random| Activity {
         cpu: random.between(0.0, 4.0) + if second % 60 == 0 { 30.0 } else { 0.0 },
         iowait: random.between(0.0, 1.0),
         steal: random.between(0.0, 0.5),
@@ -489,7 +489,7 @@ fn an_hour_of_an_idle_machine_gives_no_finding() {
 #[test]
 fn an_hour_of_a_busy_machine_gives_no_finding() {
     let said = hour(|second, random| {
-        let browser = Moment {
+        let browser = Activity {
             cpu: random.between(5.0, 60.0),
             mem: 72.0 + random.between(-2.0, 6.0),
             swap_used: 3e8 + second as f64 * 2e4,
@@ -501,15 +501,15 @@ fn an_hour_of_a_busy_machine_gives_no_finding() {
         };
         match second % 300 {
             // A short build whose tasks wait most of the time, and a long one with a task for each core.
-            20..45 => Moment { cpu: 100.0, tasks: 4.5, waits: [95.0, 0.0, 3.0], ..browser },
-            100..190 => Moment {
+            20..45 => Activity { cpu: 100.0, tasks: 4.5, waits: [95.0, 0.0, 3.0], ..browser },
+            100..190 => Activity {
                 cpu: random.between(96.0, 100.0),
                 tasks: 2.3,
                 waits: [random.between(3.0, 30.0), 0.0, 5.0],
                 ..browser
             },
             // Nightly jobs: an index of all files, a backup.
-            200..225 if second < 1200 => Moment {
+            200..225 if second < 1200 => Activity {
                 cpu: 30.0,
                 iowait: 35.0,
                 tasks: 1.5,

@@ -1,4 +1,4 @@
-//! What is wrong with a machine, on each page and at each time.
+//! Findings on each page and at each time.
 
 use std::sync::Arc;
 use std::time::Duration;
