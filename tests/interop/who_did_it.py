@@ -37,9 +37,7 @@ CHILD = "i=0; while [ $i -lt {steps} ]; do i=$((i + 1)); done"
 CHILD_SECONDS = 0.02
 MEMORY = """
 import sys, time
-memory = bytearray(int(sys.argv[1]))
-for at in range(0, len(memory), 4096):
-    memory[at] = 1
+memory = b"x" * int(sys.argv[1])
 time.sleep(60)
 """
 
@@ -90,7 +88,8 @@ def steps_of_a_child() -> int:
 def memory_bytes() -> int:
     """Returns an amount of memory that no other process has."""
     largest = max(process.info["memory_info"].rss for process in psutil.process_iter(["memory_info"]))
-    return max(256 << 20, 2 * largest)
+    # Others may grow meanwhile.
+    return max(min(1 << 30, psutil.virtual_memory().available // 4), 2 * largest)
 
 
 def fields(line: str) -> dict[str, str]:
@@ -188,9 +187,10 @@ def check_rows(text: str, truth: Truth) -> str:
         # The hog starts and ends within a look.
         if 0 < number and len(expected) >= 4:
             hog_worst = max(hog_worst, abs(share - statistics.mean(expected)))
-            largest = max(at, key=lambda row: int(row["mem"]))["name"]
-            assert largest == "memory-hog", f"{largest} has more memory"
         assert {row["user"] for row in found.values()} == {psutil.Process().username()}, found
+    # On a busy machine, the hog takes its memory in a few looks.
+    largest = max(at, key=lambda row: int(row["mem"]))
+    assert largest["name"] == "memory-hog", f"{largest} has more memory"
     assert hog_worst <= 5, f"the hog's share is {hog_worst:.1f} points off that of pidstat"
     attributed = loop_seconds / truth.loop_seconds
     assert 0.8 <= attributed <= 1.1, f"{attributed:.0%} of the loop's CPU time"
