@@ -259,16 +259,24 @@ impl Link {
             if let Some(end) = end {
                 return end;
             }
-            let sent = if Instant::now() >= clock_at {
-                clock_at = Instant::now() + CLOCK_INTERVAL;
-                self.repeat_request(&mut stream, events).await
-            } else {
-                self.load_past(&mut stream, events).await
-            };
-            if let Some(end) = sent {
+            if let Some(end) = self.send_further(&mut stream, &mut clock_at, events).await {
                 return end;
             }
         }
+    }
+
+    /// Sends another request if one is due. Returns the reason to disconnect if that fails.
+    async fn send_further(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        clock_at: &mut Instant,
+        events: &mpsc::Sender<Event>,
+    ) -> Option<Disconnect> {
+        if Instant::now() >= *clock_at {
+            *clock_at = Instant::now() + CLOCK_INTERVAL;
+            return self.repeat_request(stream, events).await;
+        }
+        self.load_past(stream, events).await
     }
 
     /// Sends the events of the bytes so far, the last ones of the connection if it has ended.

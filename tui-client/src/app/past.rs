@@ -81,6 +81,9 @@ impl App {
 
     /// Goes to the destination once its samples have arrived, or do not come.
     pub(super) fn arrive(&mut self, has_failed: bool) {
+        if has_failed {
+            self.show_message("the agent does not send the earlier samples");
+        }
         let ends = self.oldest_reachable().zip(self.sources.newest());
         let (Some(destination), Some((oldest, newest))) = (&self.selection.destination, ends)
         else {

@@ -271,7 +271,8 @@ fn the_footer_says_why_nothing_is_older() {
     old.press(KeyCode::Home);
     old.press(KeyCode::Left);
     assert_eq!(wanted(&old), None);
-    let text = "this agent sends earlier samples only at the start: restart with a longer --history";
+    let text =
+        "this agent sends earlier samples only at the start: restart with a longer --history";
     assert_eq!(footer(&mut old), text);
     let mut plain = AppStage::plain(6, 500);
     plain.press(KeyCode::Home);
@@ -360,9 +361,9 @@ proptest! {
                 Step::Slice(length) => {
                     // A link leaves out what is there.
                     let Some((start, end)) = wanted(&stage) else { continue };
-                    let mut missing = (start..end + 1).filter(|at| *at < 0 && !loaded.contains(at));
+                    let mut missing = (start..=end).filter(|at| *at < 0 && !loaded.contains(at));
                     let Some(start) = missing.next() else { continue };
-                    let end = (start + 1..end + 1).take(length as usize)
+                    let end = (start + 1..=end).take(length as usize)
                         .find(|at| loaded.contains(at)).unwrap_or((start + length).min(end + 1)).min(0);
                     send(&mut stage, 0, start..end);
                     loaded.extend(start..end);
