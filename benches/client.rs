@@ -9,8 +9,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use crossterm::event::KeyCode;
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
+use loadline::app::{App, Message};
 use loadline::canvas::Canvas;
 use loadline::event::Event;
 use loadline::link::{
@@ -27,7 +29,7 @@ use loadline::zone::Zone;
 use loadline_agent::Clock;
 use loadline_benches::{
     RETENTION, SampleValues, WEEK, filled_store, looked_stream, plain_stream, replay, samples,
-    screen, subscribed_stream, wide_stream, window,
+    screen, screen_of, subscribed_stream, wide_stream, window,
 };
 use loadline_protocol::Time;
 use ratatui::buffer::Buffer;
@@ -176,6 +178,66 @@ fn append(bencher: Bencher<'_, '_>, keep: Duration) {
 #[divan::bench(args = [MINUTES, 3600, 24 * 3600, WEEK])]
 fn frame(bencher: Bencher<'_, '_>, samples: usize) {
     let app = screen(samples);
+    let mut buffer = Buffer::empty(app.area());
+    bencher.bench_local(|| {
+        buffer.reset();
+        view::render(black_box(&app), app.area(), &mut buffer);
+    });
+}
+
+/// Renders a frame of a day with looks: with the data table, and with the processes of the newest look, at the
+/// crosshair, and summed over the marked day.
+#[divan::bench(args = ["samples", "newest look", "crosshair", "mark"])]
+fn frame_with_processes(bencher: Bencher<'_, '_>, table: &str) {
+    let mut app = screen_of(&looked_stream(DAY), DAY);
+    press_all(&mut app, table);
+    let mut buffer = Buffer::empty(app.area());
+    bencher.bench_local(|| {
+        buffer.reset();
+        view::render(black_box(&app), app.area(), &mut buffer);
+    });
+}
+
+/// Moves the crosshair by a screen, with the other end of a marked day at the mark: statistics and sum of the
+/// looks.
+#[divan::bench]
+fn move_the_crosshair_of_a_marked_day(bencher: Bencher<'_, '_>) {
+    let mut app = screen_of(&looked_stream(DAY), DAY);
+    press_all(&mut app, "mark");
+    let mut keys = [KeyCode::Right, KeyCode::Left].into_iter().cycle();
+    bencher.bench_local(|| {
+        let key = keys.next().expect("a cycle has no end");
+        app.update(app.now, Message::Key(key.into()))
+    });
+}
+
+/// Presses the keys that show this table.
+fn press_all(app: &mut App, table: &str) {
+    use KeyCode::{Char, Home};
+    let keys: &[KeyCode] = match table {
+        "samples" => &[],
+        "newest look" => &[Char('w')],
+        "crosshair" => &[Char('w'), Char('c'), KeyCode::Left],
+        _ => &[Char('w'), Char('c'), Char('m'), Home],
+    };
+    for key in keys {
+        app.update(app.now, Message::Key((*key).into()));
+    }
+}
+
+/// Adds rows to the screen's state, which decides with each row what is wrong.
+#[divan::bench]
+fn rows_to_screen(bencher: Bencher<'_, '_>) {
+    bencher.counter(ItemsCount::new(ROWS)).bench_local(|| screen(ROWS));
+}
+
+/// Renders the frame of an hour with the crosshair half an hour back: what was wrong there follows from the
+/// samples before it.
+#[divan::bench]
+fn frame_with_crosshair(bencher: Bencher<'_, '_>) {
+    let mut app = screen(3600);
+    app.selection.crosshair =
+        app.sources.watched().store().newest().map(|newest| newest - Duration::from_mins(30));
     let mut buffer = Buffer::empty(app.area());
     bencher.bench_local(|| {
         buffer.reset();

@@ -162,6 +162,16 @@ pub fn window(newest: Time, samples: usize) -> Window {
 /// If a sample is missing, because the measurement would be wrong.
 #[must_use]
 pub fn screen(samples: usize) -> App {
+    screen_of(&subscribed_stream(samples), samples)
+}
+
+/// Returns [`screen`] of a stream with this many samples.
+///
+/// # Panics
+///
+/// As [`screen`].
+#[must_use]
+pub fn screen_of(stream: &str, samples: usize) -> App {
     let settings = ScreenSettings {
         window: Some(Duration::from_secs(samples as u64)),
         fullscreen: false,
@@ -171,7 +181,7 @@ pub fn screen(samples: usize) -> App {
     let watched = Watched::new("web-1", false, RETENTION);
     let size = Size { width: 120, height: 36 };
     let mut app = App::new(watched, settings, size, Time::default());
-    replay(&subscribed_stream(samples), |now, event| {
+    replay(stream, |now, event| {
         app.update(now, Message::Event { source: 0, event });
     });
     assert_eq!(app.sources.watched().store().len(), samples, "every sample is stored");

@@ -8,8 +8,8 @@
 //!      └── overtaken: continues at the tail             many readers: Cursor
 //! ```
 //!
-//! A sample is encoded once, when it is pushed; a full ring does not allocate. The oldest samples
-//! may belong to runs that ended before this agent started.
+//! A sample is encoded once, when it is pushed. Samples that are some minutes old are compressed, once
+//! in a hundred of them. The oldest samples may belong to runs that ended before this agent started.
 
 mod cursor;
 mod looks;
@@ -71,8 +71,8 @@ pub(crate) struct SampleId {
 #[derive(Clone)]
 pub(crate) struct RingHandle(Arc<Mutex<RingState>>);
 
-/// State that the writer and the readers share. It is locked while rows are copied, never while a
-/// row is encoded or sent, nor while a waker runs.
+/// State that the writer and the readers share. It is locked while rows are copied or a chunk is
+/// compressed or decompressed, never while a row is encoded or sent, nor while a waker runs.
 #[derive(Default)]
 struct RingState {
     samples: Samples,
@@ -363,6 +363,16 @@ mod tests {
     }
 
     #[test]
+    fn samples_that_were_evicted_before_they_were_read_are_counted_once() {
+        let mut ring = ring(3, 2);
+        let mut cursor = ring.handle.cursor();
+        cursor.seek(History::All, None, 1);
+        (4..=10).for_each(|number| ring.push(second(number), &[1.0, 0.5]));
+        assert_eq!(read_all(&mut cursor, &ALL), ["live", "lost 1-7", "8", "9", "10"]);
+        assert_eq!((cursor.take_lost(), cursor.take_lost()), (7, 0));
+    }
+
+    #[test]
     fn another_run_cannot_be_resumed() {
         let ring = ring(3, 10);
         let mut cursor = ring.handle.cursor();
@@ -637,7 +647,7 @@ mod tests {
             samples.push(time, "", &format!("{time} 1\n"));
             (samples.rows.len(), samples.tail())
         };
-        let sizes: Vec<_> = (1..=SAMPLES_MAX).map(|number| push(number)).collect();
+        let sizes: Vec<_> = (1..=SAMPLES_MAX).map(&mut push).collect();
         let oldest = sizes[0].1;
         assert_eq!(sizes[SAMPLES_MAX - 2..], [(SAMPLES_MAX, oldest), (SAMPLES_MAX, oldest.next())]);
     }

@@ -15,7 +15,7 @@ use loadline_agent::{
     Agent, AgentSettings, Listener, Machine, MachineFacts, MetricSource, PlaintextPolicy,
     ScriptedSource,
 };
-use loadline_protocol::Column;
+use loadline_protocol::{Column, Look, Time};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use tokio::sync::oneshot;
 
@@ -74,6 +74,14 @@ impl<S: MetricSource> MetricSource for MeteredSource<S> {
         } else if let Some(sender) = self.sender.take() {
             sender.send(std::mem::take(&mut self.rounds)).unwrap();
         }
+    }
+
+    fn top(&self) -> u16 {
+        self.source.top()
+    }
+
+    fn look(&mut self, time: Time) -> Option<Look> {
+        self.source.look(time)
     }
 
     fn min_interval(&self) -> Duration {
@@ -149,7 +157,9 @@ fn after_a_warm_up_a_row_is_sent_without_allocations() {
 
 #[test]
 fn a_sample_of_this_machine_stays_within_its_budget_and_frees_all() {
-    check(Machine::default(), AgentSettings::INTERVAL_MIN, (4, 4), |stats, samples| {
+    // A round between two looks, which allocate.
+    let machine = Machine::default().with_top(AgentSettings::TOP);
+    check(machine, AgentSettings::INTERVAL_MIN, (4, 4), |stats, samples| {
         let cores = std::thread::available_parallelism().unwrap().get();
         let most = samples as usize * (ALLOCATIONS_MAX + ALLOCATIONS_PER_CORE_MAX * cores);
         stats.allocations == stats.deallocations

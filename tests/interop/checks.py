@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import a_day_of_history
 import addresses_side_by_side
 import agents_of_other_users
 import black_holes
@@ -11,8 +12,10 @@ import columns_match_the_system
 import devices_count_once
 import docs_commands_work
 import examples_work
+import findings_for_real
 import installs_from_packages
 import limits_of_a_container
+import looking_costs_little
 import places_for_all
 import plain_rows_match_psutil
 import numpy_and_gnuplot_read
@@ -26,6 +29,7 @@ import state_directory
 import labplot_connections
 import tls_with_openssl
 import tutorial_script
+import who_did_it
 from stage import Programs, Skip
 
 
@@ -58,6 +62,10 @@ def main() -> int:
         prometheus_scrapes,
         prometheus_as_a_source,
         devices_count_once,
+        who_did_it,
+        looking_costs_little,
+        a_day_of_history,
+        findings_for_real,
     ]
     for module in modules:
         for check in module.CHECKS:

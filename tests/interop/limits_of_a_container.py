@@ -43,6 +43,8 @@ def cgroup_v2(root: Path, name: str) -> list[Path]:
     group.mkdir()
     try:
         write(group / "cpu.max", f"{int(CORES * 100_000)} 100000")
+        # Up to its limit, the group comes before other work of this machine.
+        write(group / "cpu.weight", "10000")
         write(group / "memory.max", str(MEMORY))
     except OSError:
         group.rmdir()
@@ -59,6 +61,7 @@ def cgroups_v1(root: Path, name: str) -> list[Path]:
             groups.append(group.resolve())
     write(root / "cpu" / name / "cpu.cfs_period_us", "100000")
     write(root / "cpu" / name / "cpu.cfs_quota_us", str(int(CORES * 100_000)))
+    write(root / "cpu" / name / "cpu.shares", "100000")
     write(root / "memory" / name / "memory.limit_in_bytes", str(MEMORY))
     return groups
 

@@ -244,8 +244,10 @@ def processes_of_the_past_have_the_shares_that_pidstat_saw(programs):
             command = f"env LOADLINE_AGENT_RESIDENT=127.0.0.1:{port} {server.agent}"
             texts["ssh"] = top_of(*server.command("web-1", "--agent-command", command))
         with screen(programs.client, str(recording)) as terminal:
-            terminal.type("w")
-            terminal.wait_for("REPLAY", "memory-hog")
+            # The crosshair goes back to when the programs ran. The highest by memory come first.
+            terminal.wait_for("REPLAY")
+            terminal.type("wc" + 12 * "T" + "o")
+            terminal.wait_for("memory-hog", "mem ▼")
             texts["screen"] = terminal.text()
             terminal.quit()
         files = [recording, *state.iterdir()]

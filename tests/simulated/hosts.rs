@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use loadline::event::Event;
+use loadline::event::{Event, Sample};
 use loadline::link::{Connector, EVENTS_MAX, Link, LinkOptions};
 use loadline::watched::{State, Watched};
 use loadline_agent::{Agent, AgentSettings, Clock, MachineFacts, ScriptedSource};
-use loadline_protocol::{Column, History, Time};
+use loadline_protocol::{Column, History, Look, Process, Seq, Time, Top};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use turmoil::net::TcpListener;
@@ -32,6 +32,9 @@ const IN_FLIGHT_MAX: u64 = 2;
 
 /// Difference between the values of the same sample in two consecutive starts of an agent.
 const START_OFFSET: u64 = 1_000_000;
+
+/// Samples between two looks of an agent. Divides [`START_OFFSET`].
+const LOOK_EVERY: u64 = 4;
 
 /// Permitted time in state live without a row: 3 s, plus twice the clock tolerance of 1 s, by which
 /// the clocks of link and screen may differ.
@@ -127,6 +130,9 @@ pub(crate) async fn run_agent(at: usize, agents: SimulatedAgents) -> HostResult 
             .push(SampleTime { wall_ms: wall.now_ms(), taken: now() });
         values.push((start * START_OFFSET + number) as f64);
     });
+    let source = source.with_looks(1, move |number, time| {
+        number.is_multiple_of(LOOK_EVERY).then(|| look(start * START_OFFSET + number, time))
+    });
     let clock = agents.0[at].0.clock();
     let agent =
         Agent::start_with_clock(source, MachineFacts::default(), AgentSettings::default(), clock)
@@ -136,6 +142,13 @@ pub(crate) async fn run_agent(at: usize, agents: SimulatedAgents) -> HostResult 
     Ok(())
 }
 
+/// Returns the look after the sample with this value, which is the process id.
+fn look(value: u64, time: Time) -> Look {
+    let pid = u32::try_from(value).unwrap();
+    let process = Process { pid, name: "sh".into(), ..Process::default() };
+    Look { top: Top { time, ..Top::default() }, processes: vec![process] }
+}
+
 /// View that a client has of an agent since the client's last start.
 pub(crate) struct AgentView {
     /// Index in [`AGENTS`].
@@ -143,6 +156,8 @@ pub(crate) struct AgentView {
     /// Value and timestamp of each row, in order of arrival.
     rows: Vec<(u64, Time)>,
     watched: Watched,
+    /// Process ids of the looks since the last row.
+    looks: Vec<u64>,
     /// Number of last rows that arrived before a header. The history repeats them.
     headerless_rows: usize,
     /// True once the header has arrived.
@@ -172,11 +187,12 @@ pub(crate) async fn run_client(
     views.lock().unwrap().clear();
     for (index, &agent) in client.agents.iter().enumerate() {
         let watched = Watched::new(AGENTS[agent], false, Duration::MAX);
-        let (rows, log) = (Vec::new(), Vec::new());
+        let (rows, looks, log) = (Vec::new(), Vec::new(), Vec::new());
         views.lock().unwrap().push(AgentView {
             agent,
             rows,
             watched,
+            looks,
             headerless_rows: 0,
             has_header: false,
             last_row_at: None,
@@ -190,7 +206,8 @@ pub(crate) async fn run_client(
         let network = network.clone();
         let connector =
             Connector::custom(name, move || SimulatedStream::connect(name, network.clone()));
-        let options = LinkOptions { history: client.history, ..LinkOptions::default() };
+        let (history, looks) = (client.history, true);
+        let options = LinkOptions { history, looks, ..LinkOptions::default() };
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         tokio::spawn(Link::new(connector, options, wall.clock()).run(sender));
         tokio::spawn(follow(index, events, views.clone(), wall.clock()));
@@ -237,7 +254,11 @@ impl AgentView {
             }
             Event::Skipped { count } => self.fail(&format!("{count} rows are skipped")),
             Event::Faults { count, first, .. } => self.fail(&format!("{count} faults: {first}")),
+            Event::Look(look) => {
+                self.looks.extend(look.processes.iter().map(|process| u64::from(process.pid)));
+            }
             Event::Rows(rows) => {
+                rows.iter().for_each(|row| self.check_looks(row));
                 self.last_row_at = Some(now());
                 if self.has_header {
                     self.rows.truncate(self.rows.len() - std::mem::take(&mut self.headerless_rows));
@@ -253,6 +274,20 @@ impl AgentView {
             _ => {}
         }
         self.watched.apply(clock_now, event);
+    }
+
+    /// Checks the looks before a row: the one after the previous sample, if that had a look. The first
+    /// sample of a run has none.
+    fn check_looks(&mut self, row: Sample<'_>) {
+        let value = row.values[0] as u64;
+        let before = value - 1;
+        let is_first = row.seq.is_none_or(|seq| seq == Seq::FIRST);
+        let has_look = before.is_multiple_of(LOOK_EVERY) && !is_first;
+        let expected: Vec<u64> = has_look.then_some(before).into_iter().collect();
+        let found = std::mem::take(&mut self.looks);
+        if found != expected {
+            self.fail(&format!("the looks {found:?} before {value}, not {expected:?}"));
+        }
     }
 
     fn fail(&mut self, why: &str) {

@@ -152,7 +152,8 @@ impl AsyncWrite for SimulatedStream {
 fn off_by_one(request: &[u8]) -> Option<Vec<u8>> {
     let request = std::str::from_utf8(request).ok()?;
     let (head, resume) = request.trim_end().split_once(" resume=")?;
+    let (resume, rest) = resume.split_once(' ').unwrap_or((resume, ""));
     let (run, seq) = resume.split_once(':')?;
     let seq = seq.parse::<u64>().ok()? + 1;
-    Some(format!("{head} resume={run}:{seq}\n").into_bytes())
+    Some(format!("{head} resume={run}:{seq} {rest}\n").into_bytes())
 }

@@ -34,11 +34,16 @@ use spell::Spell;
 /// read.
 const CHANGE_MIN: Duration = Duration::from_secs(10);
 
-/// Time before a past time from which its problem is derived: 15 minutes. Longer spells are "over 15m".
-const LOOK_BACK: Duration = Duration::from_mins(15);
+/// Minimum time between two samples that count: 200 ms, below the shortest interval of an agent. Of a flood of
+/// rows, the others cost nothing.
+const SPACING_MIN: Duration = Duration::from_millis(200);
 
-/// Maximum number of samples from which a past problem is derived: 15 minutes at the shortest interval.
-const LOOK_BACK_SAMPLES: usize = 4000;
+/// Time before a past time from which its problem is derived: 10 minutes, five times what the slowest rule
+/// needs. A longer spell is "over 10m".
+const LOOK_BACK: Duration = Duration::from_mins(10);
+
+/// Maximum number of samples from which a past problem is derived: 10 minutes at the shortest interval.
+const LOOK_BACK_SAMPLES: usize = 2400;
 
 /// State of all rules after the newest sample of a source.
 #[derive(Debug, Clone, Default)]
@@ -115,6 +120,9 @@ impl Diagnosis {
             self.first = Some(time);
         }
         self.until = Some(time);
+        if self.recent.newest_span().is_some_and(|last| time - last.end < SPACING_MIN) {
+            return;
+        }
         self.recent.add(self.metrics.read(sample), self.facts.interval);
         let Some(covered) = self.recent.newest_span() else { return };
         for (rule, spell) in RULES.iter().zip(&mut self.spells) {

@@ -78,11 +78,6 @@ impl Watched {
         self.transit.is_scraped
     }
 
-    /// Returns whether the source is a recording, or an input that has ended.
-    pub(crate) fn is_recording(&self) -> bool {
-        self.connection.is_recording()
-    }
-
     /// Sets the current time. If the clock was set back, ages stay the same.
     pub fn set_now(&mut self, now: Time) {
         let back = self.connection.set_now(now);

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::task::Waker;
 
-use loadline_protocol::{Column, History, Schema, Stamp, Time};
+use loadline_protocol::{Column, History, Look, Process, Schema, Stamp, Time, Top};
 
 use super::folder::{NEWER, OLDER};
 use super::*;
@@ -21,9 +21,9 @@ fn ring(names: &[&str], history_s: u64) -> (Ring, Schema) {
     (Ring::new(&schema, second, Duration::from_secs(history_s)), schema)
 }
 
-fn info(schema: Schema) -> Arc<AgentInfo> {
+fn info(schema: Schema, top: u16) -> Arc<AgentInfo> {
     let (facts, interval) = (MachineFacts::default(), Duration::from_secs(1));
-    Arc::new(AgentInfo { facts, schema, interval, top: 0 })
+    Arc::new(AgentInfo { facts, schema, interval, top })
 }
 
 /// Time `number` seconds after the Unix epoch.
@@ -56,10 +56,22 @@ struct TestAgent {
 
 impl TestAgent {
     async fn start(folder: &Path, names: &[&str], history_s: u64, from: i64) -> TestAgent {
+        TestAgent::start_with_looks(folder, names, history_s, from, 0).await
+    }
+
+    /// Starts an agent whose looks have up to `top` processes by CPU, and by memory.
+    async fn start_with_looks(
+        folder: &Path,
+        names: &[&str],
+        history_s: u64,
+        from: i64,
+        top: u16,
+    ) -> TestAgent {
         let (mut ring, schema) = ring(names, history_s);
         let columns = names.len();
         ring.begin(second(from), &vec![from as f64; columns]);
-        let archive = Archive::open(folder).await.unwrap().start(&ring.handle, info(schema)).await;
+        let archive = Archive::open(folder).await.unwrap();
+        let archive = archive.start(&ring.handle, info(schema, top)).await;
         TestAgent { ring, columns, archive }
     }
 
@@ -142,6 +154,72 @@ async fn samples_of_earlier_agents_come_before_those_of_this_one() {
     // Samples older than the history are not loaded.
     let last = run_agent(folder.path(), &["a", "b"], 10, 121, 121).await;
     assert_eq!(last, ["111", "|", "120", "|", "121"]);
+}
+
+/// Returns the lines of a ring, as a client with all looks reads them.
+fn lines(ring: &Ring) -> Vec<String> {
+    let mut cursor = ring.handle.cursor();
+    cursor.seek(History::All, None, 1);
+    let mut bytes = Vec::new();
+    while !matches!(
+        cursor.read(&Selection::ALL, &mut bytes, Waker::noop()),
+        ReadOutcome::Wait | ReadOutcome::Closed
+    ) {}
+    String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn looks_survive_a_restart_with_as_many_processes_as_the_agent_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = |pid| Process { pid, name: "p".into(), cpu: Some(2.0), ..Process::default() };
+    let top = Top { time: second(100), other: Some(1.0), ..Top::default() };
+    let look = Look { top, processes: vec![process(1), process(2)] };
+    let mut agent = TestAgent::start_with_looks(folder.path(), &["a"], 3600, 100, 2).await;
+    agent.ring.add_look(&look);
+    agent.push(101);
+    agent.push(102);
+    let own = lines(&agent.ring);
+    let looks = ["# top time=100.000 other=1.0", "# proc pid=1", "# proc pid=2"];
+    assert!(looks.iter().zip(&own[1..]).all(|(look, line)| line.starts_with(look)), "{own:?}");
+    agent.stop().await;
+    for (top, expected) in [
+        (2, own.clone()),
+        // The CPU of process 2 counts as `other`.
+        (1, {
+            let mut own = own.clone();
+            own.remove(3);
+            own[1] = "# top time=100.000 other=3.0".into();
+            own
+        }),
+        (0, own.into_iter().filter(|line| !line.starts_with('#')).collect()),
+    ] {
+        let copy = tempfile::tempdir().unwrap();
+        fs::copy(folder.path().join(NEWER), copy.path().join(NEWER)).unwrap();
+        let agent = TestAgent::start_with_looks(copy.path(), &["a"], 3600, 110, top).await;
+        let read = lines(&agent.ring);
+        assert_eq!(read[..read.len() - 1], expected, "top {top}");
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn looks_that_no_agent_wrote_are_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = "# loadline/1 run=0000000a interval=1000ms\n# columns time:s seq a\n";
+    let process = "# proc pid=1 name=\"a\x1b[2J\" cpu=1\n";
+    let top = "# top time=9.000\n";
+    let text = format!(
+        "{head}{process}1.000 1 5\n{top}{top}{}2.000 2 5\n# top time=x\n# proc pid=x\n3.000 3 5\n{top}",
+        process.repeat(1000)
+    );
+    fs::write(folder.path().join(NEWER), text).unwrap();
+    let agent = TestAgent::start_with_looks(folder.path(), &["a"], 3600, 100, 50).await;
+    let read = lines(&agent.ring);
+    let looks: Vec<_> = read.iter().filter(|line| line.starts_with("# ")).collect();
+    assert_eq!((looks.len(), looks[0].as_str()), (51, "# top time=9.000"));
+    assert!(read.iter().all(|line| !line.contains('\x1b')));
+    assert_eq!(read.iter().filter(|line| !line.starts_with('#')).count(), 4);
+    agent.stop().await;
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ impl AgentMetrics {
             (Gauge, "clients", "Connected clients of the stream.", self.ring.clients() as f64),
             (Gauge, "sample_interval_seconds", "Time between two samples.", interval),
             (Gauge, "history_rows", "Samples in the history.", rows as f64),
-            (Gauge, "history_bytes", "Size of the history in bytes.", bytes as f64),
+            (Gauge, "history_bytes", "Size of the history as text in bytes.", bytes as f64),
             (Gauge, "scrape_duration_seconds", "Duration of the scrape.", duration),
         ] {
             let name = format!("loadline_agent_{name}");

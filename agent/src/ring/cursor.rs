@@ -146,11 +146,11 @@ impl Cursor {
         let samples = &mut state.samples;
         let newest = samples.newest();
         let last = self.history_last.map_or(newest, |last| last.min(newest));
-        self.lost += samples.tail().0.saturating_sub(self.next.position.0);
         let next = self.next.position.max(samples.tail());
         if self.history_last.take_if(|last| next > *last).is_some() {
             return ReadOutcome::Live;
         }
+        self.lost += next.0 - self.next.position.0;
         let mut rows = 0;
         while rows == 0 {
             if let Some(outcome) = self.next.advance(samples, selection) {

@@ -21,7 +21,7 @@ const LEVEL: i32 = 4;
 
 /// Number of chunks that are kept decompressed for readers: so many clients read history at different
 /// times without decompressing a chunk twice.
-pub(super) const UNPACKED_MAX: usize = 8;
+pub(super) const UNPACKED_MAX: usize = 4;
 
 /// Compressed samples of one or more runs, in chunks of about [`CHUNK_BYTES`].
 #[derive(Default)]
@@ -144,14 +144,13 @@ impl PackedRows {
     fn unpacked(&mut self, at: usize) -> Option<&Rows> {
         let chunk = self.chunks.get(at)?;
         let is_chunk = |rows: &Rows| rows.first == chunk.first;
-        match self.unpacked.iter().position(is_chunk) {
-            Some(at) => self.unpacked[at..].rotate_left(1),
-            None => {
-                if self.unpacked.len() == UNPACKED_MAX {
-                    self.unpacked.remove(0);
-                }
-                self.unpacked.push(chunk.unpack(&mut self.decompressor));
+        if let Some(at) = self.unpacked.iter().position(is_chunk) {
+            self.unpacked[at..].rotate_left(1);
+        } else {
+            if self.unpacked.len() == UNPACKED_MAX {
+                self.unpacked.remove(0);
             }
+            self.unpacked.push(chunk.unpack(&mut self.decompressor));
         }
         self.unpacked.last()
     }

@@ -238,7 +238,7 @@ mod tests {
     }
 
     /// Step of the property test. Shares are those of the samples that are there.
-    #[derive(Debug, Clone)]
+    #[derive(Debug, Clone, Copy)]
     enum Step {
         Push { count: usize, after_ms: i64, looks_bytes: usize, row_bytes: usize },
         Evict { share: f64 },

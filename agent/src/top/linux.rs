@@ -10,7 +10,7 @@ use super::children::{ProcessRecord, Used, limit_children, used_between};
 use super::listed::{finish, highest};
 use super::scan::Scan;
 use super::users::UserNames;
-use crate::kernel::process_files::{ProcessFiles, ProcessFolder};
+use crate::kernel::process_files::ProcessFiles;
 use crate::kernel::root::Root;
 use crate::source::cpu_use::CpuUse;
 
@@ -39,12 +39,13 @@ struct IoCount {
     bytes: u64,
 }
 
-/// Time between two scans.
-struct Passed {
-    seconds: f64,
-    /// Begin in ticks since boot.
-    since: u64,
+/// Two scans, and what is known of the time between them.
+struct Comparison {
+    before: Scan,
+    now: Scan,
     cpu: CpuUse,
+    /// Bytes at the time of `before`.
+    io: Vec<IoCount>,
 }
 
 impl LinuxProcesses {
@@ -64,90 +65,90 @@ impl LinuxProcesses {
     pub(super) fn look(&mut self, cpu: CpuUse) -> Option<Look> {
         self.cpu += cpu;
         let files = ProcessFiles::open(&self.root)?;
-        let scan = Scan::read(&files)?;
-        let cpu = mem::take(&mut self.cpu);
-        let look = self.before.take().map(|before| {
-            let seconds = scan.begun.saturating_duration_since(before.begun).as_secs_f64();
-            let passed = Passed { seconds, since: before.begun_ticks, cpu };
-            self.compare(&files, &before, &scan, &passed)
-        });
-        self.before = Some(scan);
-        look
+        let now = Scan::read(&files)?;
+        let (cpu, io) = (mem::take(&mut self.cpu), mem::take(&mut self.io));
+        let Some(before) = self.before.take() else {
+            self.before = Some(now);
+            return None;
+        };
+        let scans = Comparison { before, now, cpu, io };
+        let look = self.list(&files, &scans);
+        self.before = Some(scans.now);
+        Some(look)
     }
 
-    fn compare(
-        &mut self,
-        files: &ProcessFiles,
-        before: &Scan,
-        now: &Scan,
-        passed: &Passed,
-    ) -> Look {
-        let mut used = used_between(&before.records, &now.records, passed.since);
-        let most = passed.cpu.busy + EXCESS_MAX * passed.cpu.capacity;
-        if most.is_finite() {
-            limit_children(&mut used, (most * ticks_per_second()) as u64);
-        }
+    fn list(&mut self, files: &ProcessFiles, scans: &Comparison) -> Look {
+        let used = scans.used();
         let cpu: Vec<u64> = used.iter().map(|used| used.total()).collect();
-        let memory: Vec<u64> = now.records.iter().map(|process| process.resident_pages).collect();
-        let io_before = mem::take(&mut self.io);
-        let listed = highest(&cpu, &memory, self.top)
-            .into_iter()
-            .map(|at| self.describe(files, now, &now.records[at], used[at], passed, &io_before));
-        let processes: Vec<Process> = listed.collect();
+        let records = &scans.now.records;
+        let memory: Vec<u64> = records.iter().map(|process| process.resident_pages).collect();
+        let listed = highest(&cpu, &memory, self.top).into_iter();
+        let processes =
+            listed.map(|at| self.describe(files, &records[at], used[at], scans)).collect();
         let top = Top {
-            over: Some(passed.seconds),
-            processes: now.count,
-            cpu: passed.cpu.percent(passed.cpu.busy),
+            over: Some(scans.seconds()),
+            processes: scans.now.count,
+            cpu: scans.cpu.percent(scans.cpu.busy),
             ..Top::default()
         };
         finish(top, processes)
     }
 
+    /// Reads what is not read of all processes.
     fn describe(
         &mut self,
         files: &ProcessFiles,
-        scan: &Scan,
         process: &ProcessRecord,
         used: Used,
-        passed: &Passed,
-        io_before: &[IoCount],
+        scans: &Comparison,
     ) -> Process {
+        let (pid, start) = (process.pid, process.start);
         let mut described = Process {
-            pid: process.pid,
-            name: scan.name(process),
-            cpu: passed.cpu.percent(used.total() as f64 / ticks_per_second()),
+            pid,
+            name: scans.now.name(process),
+            cpu: scans.cpu.percent(used.total() as f64 / ticks_per_second()),
             mem: process.resident_pages.saturating_mul(page_size() as u64),
             ..Process::default()
         };
-        if let Some(folder) = files.folder(process.pid, process.start) {
-            described.user = folder.user().map(|user| self.users.name(user, scan.begun));
-            described.unit = folder.unit().map(|unit| SafeText::new(&unit));
-            described.io = self.io_rate(&folder, process, used, passed, io_before);
+        let Some(folder) = files.folder(pid, start) else { return described };
+        described.user = folder.user().map(|user| self.users.name(user, scans.now.begun));
+        described.unit = folder.unit().map(|unit| SafeText::new(&unit));
+        if let Some(bytes) = folder.io_bytes() {
+            let count = IoCount { pid, start, bytes };
+            described.io = scans.io_rate(&count).filter(|_| !used.had_known_children);
+            self.io.push(count);
         }
         described
     }
+}
 
-    /// Returns bytes per second. `None` without the count of the previous look. Like CPU time, the count
-    /// of a process grows by that of its ended children, and includes what they did before the previous
-    /// look, which is not known.
-    fn io_rate(
-        &mut self,
-        folder: &ProcessFolder,
-        process: &ProcessRecord,
-        used: Used,
-        passed: &Passed,
-        before: &[IoCount],
-    ) -> Option<f64> {
-        let (pid, start, bytes) = (process.pid, process.start, folder.io_bytes()?);
-        self.io.push(IoCount { pid, start, bytes });
-        let earlier = before.iter().find(|count| (count.pid, count.start) == (pid, start));
-        let earlier = match earlier {
-            Some(count) => count.bytes,
-            None if start >= passed.since => 0,
+impl Comparison {
+    fn seconds(&self) -> f64 {
+        self.now.begun.saturating_duration_since(self.before.begun).as_secs_f64()
+    }
+
+    /// Returns the CPU time of each process of `now`.
+    fn used(&self) -> Vec<Used> {
+        let since = self.before.begun_ticks;
+        let mut used = used_between(&self.before.records, &self.now.records, since);
+        let most = self.cpu.busy + EXCESS_MAX * self.cpu.capacity;
+        if most.is_finite() {
+            limit_children(&mut used, (most * ticks_per_second()) as u64);
+        }
+        used
+    }
+
+    /// Returns bytes per second. `None` without an earlier count. Like CPU time, the count includes that of
+    /// ended children, from before the previous look too.
+    fn io_rate(&self, count: &IoCount) -> Option<f64> {
+        let is_same = |it: &&IoCount| (it.pid, it.start) == (count.pid, count.start);
+        let earlier = match self.io.iter().find(is_same) {
+            Some(earlier) => earlier.bytes,
+            None if count.start >= self.before.begun_ticks => 0,
             None => return None,
         };
-        let is_known = !used.had_known_children && passed.seconds > 0.0;
-        is_known.then(|| bytes.saturating_sub(earlier) as f64 / passed.seconds)
+        let passed = Some(self.seconds()).filter(|seconds| *seconds > 0.0)?;
+        Some(count.bytes.saturating_sub(earlier) as f64 / passed)
     }
 }
 

@@ -31,4 +31,6 @@ mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(target_os = "linux")]
+mod top;
+#[cfg(target_os = "linux")]
 mod trouble;

@@ -119,7 +119,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE", env = "LOADLINE_RECORD", hide_env = true)]
     pub(crate) record: Option<PathBuf>,
 
-    /// Report on the source and exit: 0 if it sends rows, else 1
+    /// Report on the source and on problems of its machine, and exit: 0 if it sends rows, else 1
     #[arg(long, env = "LOADLINE_CHECK", hide_env = true, value_parser = parse_switch)]
     pub(crate) check: bool,
 

@@ -334,8 +334,6 @@ fn a_typed_option_without_an_effect_is_an_error_or_a_warning() {
         ("loadline web-1 -c cpu,mem,cpu:%", "column \"cpu\" is given twice"),
         ("loadline --print-config web-1", "SOURCE cannot be used with --print-config"),
         ("loadline --generate man -w 1m", "--window cannot be used with --generate"),
-        ("loadline web-1 -o top -c cpu", "--columns cannot be used with -o top; remove --columns"),
-        ("loadline prom+http://a/ -o top", "Prometheus has no processes; give an agent"),
         ("loadline web-1 --check --keep 1h", "--keep cannot be used with --check; remove --keep"),
         ("loadline -i -5s", "invalid duration \"-5s\""),
         ("loadline -w 1.5", "invalid duration \"1.5\""),
@@ -351,8 +349,6 @@ fn a_typed_option_without_an_effect_is_an_error_or_a_warning() {
             "loadline web-1 -o csv --ssh x",
             &["--ssh needs an ssh source; write USER@HOST or ssh://HOST"],
         ),
-        ("loadline web-1 -o top --fill", &["--fill has no effect without a screen"]),
-        ("loadline web-1 prom+http://a/ -o top -n 3 --history 1h", &[]),
         ("loadline web-1 -o csv --no-mouse", &["--no-mouse has no effect without a screen"]),
         (
             "loadline ./a.load -o csv --history 1h",
@@ -390,4 +386,28 @@ fn a_typed_option_without_an_effect_is_an_error_or_a_warning() {
     assert!(error_text(empty, "loadline").contains("c.toml:2:7: cpu has no threshold"));
     let twice = "[options]\ncolumns = [\"a\", \"a\"]";
     assert!(error_text(twice, "loadline").contains("c.toml:2:11: column \"a\" is given twice"));
+}
+
+#[test]
+fn top_takes_the_options_of_rows_but_no_columns() {
+    for (line, expected) in [
+        ("loadline web-1 -o top -c cpu", "--columns cannot be used with -o top; remove --columns"),
+        ("loadline a.csv -o top --time-column a", "--time-column cannot be used with -o top"),
+        ("loadline prom+http://a/ -o top", "Prometheus has no processes; give an agent"),
+    ] {
+        let error = settings(line, false).expect_err(line);
+        assert!(error.contains(expected), "{line}: {error}");
+    }
+    for (line, expected) in [
+        ("loadline web-1 -o top --fill", &["--fill has no effect without a screen"][..]),
+        ("loadline web-1 prom+http://a/ -o top -n 3 --history 1h --from -2h", &[]),
+    ] {
+        assert_eq!(settings(line, true).unwrap().warnings, expected, "{line}");
+    }
+    let uses_looks = |line: &str| settings(line, true).unwrap().uses_looks();
+    for line in ["loadline", "loadline -o top", "loadline -o raw", "loadline --check"] {
+        assert!(uses_looks(line), "{line}");
+    }
+    assert!(uses_looks("loadline -o csv --record a.load"));
+    assert!(!["csv", "json", "table"].iter().any(|it| uses_looks(&format!("loadline -o {it}"))));
 }

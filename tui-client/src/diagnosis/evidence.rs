@@ -4,6 +4,9 @@ use super::recent::{MachineFacts, Metric, Recent};
 use super::rules::{Problem, busy_cores};
 use crate::units::{bytes_text, cores_text, number_text, rate_text};
 
+/// End of a share of time, left out where there is no room.
+pub(super) const OF_TIME: &str = " of the time";
+
 /// Growth of swap from which it is mentioned: 100 KiB/s.
 const SWAP_GROWTH_SHOWN: f64 = 100.0 * 1024.0;
 
@@ -12,7 +15,7 @@ pub(super) fn evidence(problem: Problem, recent: &Recent, facts: &MachineFacts) 
     let percent = |value: f64, of: &str| (!value.is_nan()).then(|| format!("{value:.0} %{of}"));
     let mean = |metric, of| percent(recent.mean(metric), of);
     let waiting = |pressure| {
-        let share = percent(recent.newest(pressure), " of the time")?;
+        let share = percent(recent.newest(pressure), OF_TIME)?;
         Some(format!("tasks wait {share}"))
     };
     let busy = mean(Metric::Cpu, " busy");
@@ -22,7 +25,7 @@ pub(super) fn evidence(problem: Problem, recent: &Recent, facts: &MachineFacts) 
             let waiting = waiting(Metric::PsiMem).filter(|_| is_waited_for);
             vec![waiting, mean(Metric::Mem, " used"), swap_growth(recent), available(recent, facts)]
         }
-        Problem::CpuStolen => vec![mean(Metric::Steal, " of the time"), busy],
+        Problem::CpuStolen => vec![mean(Metric::Steal, OF_TIME), busy],
         Problem::ContainerLimit => {
             let limit = facts.cpu_limit.map_or(String::new(), |limit| cores_text(limit.cores()));
             vec![mean(Metric::Cpu, &format!(" of {limit}"))]

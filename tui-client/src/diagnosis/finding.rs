@@ -5,7 +5,7 @@ use std::time::Duration;
 use loadline_protocol::{Look, Process, Time};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::evidence::evidence;
+use super::evidence::{OF_TIME, evidence};
 use super::recent::{FILE_SYSTEM_PREFIX, MachineFacts, Metric, Recent};
 use super::rules::Problem;
 use crate::thresholds::Level;
@@ -30,8 +30,10 @@ const FILE_SYSTEM_CRITICAL: f64 = 98.0;
 pub(crate) struct Finding {
     /// Severity, never normal.
     pub(crate) level: Level,
-    /// Resource, problem and duration: `CPU saturated for 2m 10s`.
-    title: String,
+    /// Resource and problem: `CPU saturated`.
+    subject: String,
+    /// Duration: `2m 10s`.
+    held: String,
     /// Numbers, the most important first.
     evidence: Vec<String>,
     /// Process that takes most, with its share.
@@ -70,29 +72,34 @@ impl Finding {
         let look = newest_look(watched, held);
         Finding {
             level: if is_critical { Level::Critical } else { Level::Warning },
-            title: format!("{subject} for {over}{}", span_text(held.until - held.since)),
+            subject,
+            held: format!("{over}{}", span_text(held.until - held.since)),
             evidence: evidence(problem, recent, facts),
             process: look.and_then(|look| culprit(problem, &look, recent, facts)),
         }
     }
 
-    /// Returns the sentence, in at most `width` columns as far as possible. Evidence is left out before the
-    /// process, the least important first.
+    /// Returns the sentence, in at most `width` columns as far as possible. Shorter sentences lose words
+    /// first, then the evidence except the first number, the process, and the duration.
     pub(crate) fn text(&self, width: usize) -> String {
-        let all = self.evidence.len();
-        let mut shapes = (1..=all).rev().map(|count| (count, true)).chain([(1, false)]);
-        let fitting = shapes.find_map(|(count, has_process)| {
-            let text = self.shape(count, has_process);
-            (text.width() <= width).then_some(text)
-        });
-        fitting.unwrap_or_else(|| self.shape(1, false))
+        let counts = (1..=self.evidence.len()).rev();
+        let parts = [true, false]
+            .into_iter()
+            .flat_map(|has_process| counts.clone().map(move |count| (count, has_process)));
+        let long = [self.sentence(self.evidence.len(), true)];
+        let short =
+            parts.map(|(count, process)| self.sentence(count, process).replace(OF_TIME, ""));
+        let titles = [format!("{} for {}", self.subject, self.held), self.subject.clone()];
+        let mut texts = long.into_iter().chain(short).chain(titles);
+        let fitting = texts.find(|text| text.width() <= width);
+        fitting.unwrap_or_else(|| self.subject.clone())
     }
 
-    fn shape(&self, evidence: usize, has_process: bool) -> String {
-        let numbers: Vec<&str> = self.evidence.iter().take(evidence).map(String::as_str).collect();
+    fn sentence(&self, evidence: usize, has_process: bool) -> String {
+        let numbers = self.evidence[..evidence].join(", ");
         let process = self.process.as_ref().filter(|_| has_process);
         let process = process.map_or(String::new(), |process| format!("; {process}"));
-        format!("{}: {}{process}", self.title, numbers.join(", "))
+        format!("{} for {}: {numbers}{process}", self.subject, self.held)
     }
 }
 

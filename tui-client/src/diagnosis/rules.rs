@@ -59,8 +59,14 @@ const ALWAYS: f64 = f64::NEG_INFINITY;
 
 impl Rule {
     pub(super) fn signal(&self, recent: &Recent, facts: &MachineFacts) -> Signal {
-        let signals = self.conditions.iter().map(|condition| condition.signal(recent, facts));
-        signals.min().unwrap_or(Signal::Absent)
+        let mut weakest = Signal::Clear;
+        for condition in self.conditions {
+            weakest = weakest.min(condition.signal(recent, facts));
+            if weakest == Signal::Absent {
+                break;
+            }
+        }
+        weakest
     }
 }
 

@@ -523,8 +523,7 @@ fn an_hour_of_a_busy_machine_gives_no_finding() {
     assert_eq!(said, [""; 0]);
 }
 
-/// Rows of a machine with two cores, one a second, while its users compile Rust programs: cpu, iowait, steal,
-/// load1, psi_cpu, psi_mem, psi_io, mem.
+/// Rows of a machine with two cores, one a second, while its users compile Rust programs.
 const BUILDS: &str = include_str!("builds.txt");
 
 #[test]

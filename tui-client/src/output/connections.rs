@@ -37,7 +37,7 @@ impl OutputWriter<'_> {
                 return self.observe_outage(source, reason.as_str(), *refused);
             }
             Event::Ended { failed: false, .. } if is_top && status.looks != LookStatus::Some => {
-                let missing = status.missing_looks().unwrap_or("the recording has none");
+                let missing = status.missing_looks().unwrap_or("none are recorded");
                 return self.observe_end(source, &format!("no processes: {missing}"), true);
             }
             Event::Ended { reason, failed } => {

@@ -642,7 +642,7 @@ async fn a_source_without_processes_is_an_error_of_top() {
         (
             vec![Event::Replaying, agent_stream(), rows(), ended()],
             0,
-            "x: no processes: the recording has none",
+            "x: no processes: none are recorded",
         ),
         (vec![Event::Replaying, header(None), agent_stream(), look(1, vec![]), ended()], 0, ""),
     ] {

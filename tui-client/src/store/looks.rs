@@ -27,8 +27,8 @@ const SWEPT_PROGRAMS_MIN: usize = 256;
 /// `bytes_max` unless there is only one.
 #[derive(Debug, Clone)]
 pub struct Looks {
-    looks: VecDeque<StoredLook>,
-    looks_bytes: usize,
+    stored: VecDeque<StoredLook>,
+    stored_bytes: usize,
     newest: Option<Arc<Look>>,
     programs: Programs,
     keep: Duration,
@@ -72,8 +72,8 @@ impl Looks {
     /// Returns no looks, of which those of the last `keep` will be kept.
     pub fn new(keep: Duration) -> Looks {
         Looks {
-            looks: VecDeque::new(),
-            looks_bytes: 0,
+            stored: VecDeque::new(),
+            stored_bytes: 0,
             newest: None,
             programs: Programs::default(),
             keep,
@@ -91,15 +91,15 @@ impl Looks {
     pub fn push(&mut self, look: Arc<Look>) {
         let processes = look.processes.iter().map(|process| self.programs.store(process));
         let stored = StoredLook { top: look.top.clone(), processes: processes.collect() };
-        self.looks_bytes += stored.bytes();
-        let at = self.looks.partition_point(|earlier| earlier.top.time < look.top.time);
-        match self.looks.get_mut(at) {
+        self.stored_bytes += stored.bytes();
+        let at = self.stored.partition_point(|earlier| earlier.top.time < look.top.time);
+        match self.stored.get_mut(at) {
             Some(same) if same.top.time == look.top.time => {
-                self.looks_bytes -= std::mem::replace(same, stored).bytes();
+                self.stored_bytes -= std::mem::replace(same, stored).bytes();
             }
-            _ => self.looks.insert(at, stored),
+            _ => self.stored.insert(at, stored),
         }
-        if at + 1 == self.looks.len() {
+        if at + 1 == self.stored.len() {
             self.newest = Some(look);
         }
         self.drop_old();
@@ -108,32 +108,32 @@ impl Looks {
     fn drop_old(&mut self) {
         let Some(newest) = self.newest() else { return };
         let oldest = newest.top.time - self.keep;
-        let outdated = self.looks.iter().take_while(|look| look.top.time < oldest).count();
+        let outdated = self.stored.iter().take_while(|look| look.top.time < oldest).count();
         self.drop_oldest(outdated);
         if self.programs.known.len() >= self.programs.sweep_at {
             self.programs.sweep();
         }
-        while self.bytes() > self.bytes_max && self.looks.len() > 1 {
+        while self.bytes() > self.bytes_max && self.stored.len() > 1 {
             // Several at once: a sweep visits all programs.
-            self.drop_oldest(self.looks.len().div_ceil(8));
+            self.drop_oldest(self.stored.len().div_ceil(8));
             self.programs.sweep();
         }
     }
 
     /// Drops the oldest looks, except the newest look.
     fn drop_oldest(&mut self, count: usize) {
-        let count = count.min(self.looks.len().saturating_sub(1));
-        let dropped = self.looks.drain(..count);
-        self.looks_bytes -= dropped.map(|look| look.bytes()).sum::<usize>();
+        let count = count.min(self.stored.len().saturating_sub(1));
+        let dropped = self.stored.drain(..count);
+        self.stored_bytes -= dropped.map(|look| look.bytes()).sum::<usize>();
     }
 
     /// Drops the looks after `time`: the clock was set back.
     pub(crate) fn forget_after(&mut self, time: Time) {
-        let kept = self.looks.partition_point(|look| look.top.time <= time);
-        if kept < self.looks.len() {
-            let dropped = self.looks.drain(kept..);
-            self.looks_bytes -= dropped.map(|look| look.bytes()).sum::<usize>();
-            self.newest = self.looks.back().map(|look| Arc::new(look.to_look()));
+        let kept = self.stored.partition_point(|look| look.top.time <= time);
+        if kept < self.stored.len() {
+            let dropped = self.stored.drain(kept..);
+            self.stored_bytes -= dropped.map(|look| look.bytes()).sum::<usize>();
+            self.newest = self.stored.back().map(|look| Arc::new(look.to_look()));
         }
     }
 
@@ -145,21 +145,21 @@ impl Looks {
     /// Returns the look that covers `time`: the first one at or after it whose time since the look before
     /// reaches back to it.
     pub fn at(&self, time: Time) -> Option<Look> {
-        let at = self.looks.partition_point(|look| look.top.time < time);
-        self.looks.get(at).filter(|look| covers(&look.top, time)).map(StoredLook::to_look)
+        let at = self.stored.partition_point(|look| look.top.time < time);
+        self.stored.get(at).filter(|look| covers(&look.top, time)).map(StoredLook::to_look)
     }
 
     /// Returns the looks in a span of time, the oldest first.
     pub fn between(&self, span: RangeInclusive<Time>) -> impl Iterator<Item = Look> {
-        let from = self.looks.partition_point(|look| look.top.time < *span.start());
-        let until = self.looks.partition_point(|look| look.top.time <= *span.end());
-        self.looks.range(from..until.max(from)).map(StoredLook::to_look)
+        let from = self.stored.partition_point(|look| look.top.time < *span.start());
+        let until = self.stored.partition_point(|look| look.top.time <= *span.end());
+        self.stored.range(from..until.max(from)).map(StoredLook::to_look)
     }
 
     /// Returns the memory of the looks in bytes.
     pub fn bytes(&self) -> usize {
-        let unused = (self.looks.capacity() - self.looks.len()) * size_of::<StoredLook>();
-        unused + self.looks_bytes + self.programs.bytes
+        let unused = (self.stored.capacity() - self.stored.len()) * size_of::<StoredLook>();
+        unused + self.stored_bytes + self.programs.bytes
     }
 }
 
@@ -287,7 +287,6 @@ mod tests {
         let looks = looks(&[110, 100, 105, 110, 162]);
         assert_eq!(times(looks.between(s(0)..=s(200))), [105, 110, 162]);
         assert_eq!(times(looks.between(s(106)..=s(110))), [110]);
-        #[expect(clippy::reversed_empty_ranges, reason = "a mark may be after the crosshair")]
         let reversed = looks.between(s(200)..=s(0));
         assert_eq!(reversed.count(), 0);
     }
@@ -317,7 +316,7 @@ mod tests {
         looks.forget_after(s(200));
         looks.forget_after(s(1));
         assert_eq!((all(&looks), times(looks.newest())), (vec![], vec![]));
-        assert_eq!(looks.looks_bytes, 0);
+        assert_eq!(looks.stored_bytes, 0);
     }
 
     #[test]
@@ -372,11 +371,11 @@ mod tests {
         for at in 0..10_000 {
             looks.push(look(at, vec![process(1, &at.to_string())]));
         }
-        assert_eq!(looks.looks.len(), 61);
+        assert_eq!(looks.stored.len(), 61);
         assert!(looks.programs.known.len() <= SWEPT_PROGRAMS_MIN + 1);
         looks.programs.sweep();
         assert_eq!(looks.programs.known.len(), 61);
-        let bytes: usize = looks.looks.iter().map(StoredLook::bytes).sum();
-        assert_eq!(bytes, looks.looks_bytes);
+        let bytes: usize = looks.stored.iter().map(StoredLook::bytes).sum();
+        assert_eq!(bytes, looks.stored_bytes);
     }
 }

@@ -107,7 +107,7 @@ fn shown_source_figure<'a>(
 }
 
 /// Returns the processes that the title of a chart names: three in fullscreen, else one.
-fn process_texts(app: &App, chart: &Chart) -> Vec<String> {
+fn process_texts(app: &App, chart: &Chart) -> Vec<(String, String)> {
     let count = if app.screen.page == Page::Fullscreen { FULLSCREEN_PROCESSES } else { 1 };
     chart.process_order().map_or(Vec::new(), |order| highest_texts(app, order, count))
 }

@@ -14,7 +14,6 @@ use crate::layout::Layout;
 use crate::store::ProcessOrder;
 use crate::theme::STRONG;
 use crate::units::{MachineCapacity, Units, ValueFormat, span_text};
-use crate::watched::Watched;
 
 /// Columns in their order on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,9 +236,12 @@ fn no_look_text(app: &App) -> String {
     let watched = app.sources.watched();
     let is_at_live_edge = app.selection.crosshair.is_none() && app.window.paused_at().is_none();
     let has_looks = watched.looks.newest().is_some();
-    let is_looking = watched.header().is_some_and(|header| header.top.is_some());
-    if !has_looks || (is_at_live_edge && !is_looking) {
-        return missing_looks_text(watched).to_owned();
+    let missing = watched.missing_looks().filter(|_| is_at_live_edge || !has_looks);
+    if let Some(missing) = missing {
+        return format!("no processes: {missing}");
+    }
+    if !has_looks {
+        return "no look at the processes yet".to_owned();
     }
     if app.selection.statistics.is_some() {
         return "no look at the processes from the mark to the crosshair".to_owned();
@@ -249,22 +251,10 @@ fn no_look_text(app: &App) -> String {
     format!("no look at the processes at {}", app.time_label(time))
 }
 
-/// Returns the reason for a source without looks.
-fn missing_looks_text(watched: &Watched) -> &'static str {
-    match watched.header() {
-        _ if watched.columns().is_none() => "no look at the processes yet",
-        Some(header) if header.top.is_some() => "no look at the processes yet",
-        _ if watched.is_scraped() => "no processes: Prometheus has none",
-        Some(_) => "no processes: the agent is older, or runs with --top 0",
-        None if watched.is_recording() => "no processes: this file has only rows",
-        None => "no processes: a plain stream has only rows",
-    }
-}
-
-/// Returns the first processes of the shown look in an order, for the title of a chart: `ffmpeg 44 %`.
-pub(super) fn highest_texts(app: &App, order: ProcessOrder, count: usize) -> Vec<String> {
+/// Returns the first processes of the shown look in an order, for the title of a chart: `ffmpeg` and `44 %`.
+pub(super) fn highest_texts(app: &App, order: ProcessOrder, count: usize) -> Vec<(String, String)> {
     let Some(look) = app.shown_look() else { return Vec::new() };
-    let text = |process: &&Process| {
+    let texts = |process: &&Process| {
         let value = match order {
             ProcessOrder::Cpu => {
                 let cpu = process.cpu.filter(|cpu| *cpu > 0.0)?;
@@ -272,7 +262,7 @@ pub(super) fn highest_texts(app: &App, order: ProcessOrder, count: usize) -> Vec
             }
             ProcessOrder::Memory => value_text("B", Some(process.mem as f64)),
         };
-        Some(format!("{} {value}", shortened(process.name.as_str(), TITLE_NAME_MAX)))
+        Some((shortened(process.name.as_str(), TITLE_NAME_MAX), value))
     };
-    order.sorted(&look).iter().take(count).map_while(text).collect()
+    order.sorted(&look).iter().take(count).map_while(texts).collect()
 }

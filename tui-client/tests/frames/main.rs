@@ -5,6 +5,7 @@
 mod axes;
 mod configured;
 mod drawn;
+mod findings;
 mod loading;
 mod measure;
 mod metrics;

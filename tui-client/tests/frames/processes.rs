@@ -7,10 +7,10 @@ use loadline::event::{Event, StreamInfo};
 use loadline::layout::Page;
 use loadline::theme::Theme;
 use loadline::view;
-use loadline_protocol::{Header, Look, Note, Schema, Time};
+use loadline_protocol::{Header, Look, Note, Time};
 
 use crate::drawn::{ASCII, MONO};
-use crate::stage::{AppStage, START, check_frame, check_frames, header, server_values, stream};
+use crate::stage::{AppStage, START, check_frame, check_frames, header, server_values};
 
 /// Returns a look that an agent took `second` seconds after the start.
 pub(crate) fn look(second: i64) -> Look {
@@ -224,7 +224,9 @@ fn a_narrow_title_leaves_out_the_process_before_any_number() {
         title(&mut stage, 80).starts_with(" 1  CPU ─ postgres 47 % ─────── 67.1 %    2  Memory")
     );
     assert_eq!(title(&mut stage, 34), " 1  CPU ─ postgres 47 % ── 67.1 %");
-    assert_eq!(title(&mut stage, 33), " 1  CPU ───────────────── 67.1 %");
+    assert_eq!(title(&mut stage, 33), " 1  CPU ─ postgr~ 47 % ── 67.1 %");
+    assert_eq!(title(&mut stage, 32), " 1  CPU ─ postg~ 47 % ── 67.1 %");
+    assert_eq!(title(&mut stage, 31), " 1  CPU ─────────────── 67.1 %");
     // Charts of other columns name no process.
     let frame = stage.frame(120, 36);
     let load = frame.lines().find(|line| line.contains(" 4  Load ")).unwrap();
@@ -276,12 +278,7 @@ fn a_source_without_looks_says_why() {
     young.row(0, &server_values(0));
     assert_eq!(reason(young), "no look at the processes yet");
     let plain = AppStage::plain(6, 9);
-    assert_eq!(reason(plain), "no processes: a plain stream has only rows");
-    let mut file = AppStage::new("a.csv");
-    file.event(Event::Replaying);
-    file.event(stream(Schema::plain(6)));
-    file.row(0, &server_values(0));
-    assert_eq!(reason(file), "no processes: this file has only rows");
+    assert_eq!(reason(plain), "no processes: the source sends only rows");
     let mut live = AppStage::live();
     live.type_keys("w");
     check_frame("processes_none", &mut live, 80, 24);

@@ -107,6 +107,20 @@ fn a_subscribed_stream_has_its_own_times() {
 }
 
 #[test]
+fn the_oldest_sample_is_known_after_the_header_of_another_run() {
+    let mut case = Case::new();
+    let oldest = |case: &Case| case.reader.header().and_then(|header| header.oldest);
+    let answer = "# loadline/1 run=0000000a interval=1000ms now=5.000 oldest=1.000\n";
+    let columns = "# columns time:s seq a\n";
+    case.feed(format!("{answer}{columns}4.000 4 1\n{}5.000 1 1\n", run_header(11, "1s", "a")));
+    assert_eq!(oldest(&case), Some(Time::from_millis(1000)));
+    // An agent of an earlier version has taken its place.
+    case.reader.reconnect();
+    case.feed(format!("# loadline/1 run=0000000c now=6.000\n{columns}6.000 1 1\n"));
+    assert_eq!(oldest(&case), None);
+}
+
+#[test]
 fn plain_rows_before_the_header_are_dropped() {
     let stream = format!("1 2 3 4 5 6\n{HEADER}1.000 7 1 2\n");
     assert_eq!(Case::new().connection(&stream), "stream(time:s seq a b) 1000#7=[1.0, 2.0]");

@@ -117,6 +117,8 @@ impl Recorder {
         let mut header = stream.header.clone().unwrap_or_else(minimal_header);
         // Times of receipt need not rise within a run.
         header.run = header.run.filter(|_| stream.schema.stamp() != Stamp::None);
+        // The agent had it, the file has not.
+        header.oldest = None;
         self.stream = Some((header, stream.schema.clone().with_stamp(stamp)));
     }
 

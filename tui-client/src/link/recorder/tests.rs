@@ -198,7 +198,9 @@ fn a_look_behind_a_cut_is_the_beginning_of_one_that_was_recorded() {
 fn a_look_is_recorded_only_with_rows() {
     let rows = [stream(Some(1), 1), row(1, Some(1), &[1.0]), look(1), row(2, Some(2), &[1.0])];
     let (mut recorder, mut text) = (Recorder::new(Some(1)), String::new());
-    rows.iter().for_each(|event| recorder.record(event, &mut text));
+    for event in &rows {
+        recorder.record(event, &mut text);
+    }
     assert_eq!(text.lines().count(), 3, "{text}");
     // The file had no room meanwhile.
     let (mut recorder, mut text) = (Recorder::new(None), String::new());

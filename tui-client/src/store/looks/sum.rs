@@ -39,12 +39,12 @@ impl Looks {
     }
 
     fn covering(&self, span: &RangeInclusive<Time>) -> impl Iterator<Item = &StoredLook> {
-        let until = self.looks.partition_point(|look| look.top.time < *span.end());
+        let until = self.stored.partition_point(|look| look.top.time < *span.end());
         // The look after the end covers the end.
-        let last = self.looks.get(until).filter(|look| covers(&look.top, *span.end()));
+        let last = self.stored.get(until).filter(|look| covers(&look.top, *span.end()));
         let until = until + usize::from(last.is_some());
-        let from = self.looks.partition_point(|look| look.top.time < *span.start());
-        self.looks.range(from.min(until)..until)
+        let from = self.stored.partition_point(|look| look.top.time < *span.start());
+        self.stored.range(from.min(until)..until)
     }
 }
 
@@ -107,7 +107,9 @@ impl<'a> Sum<'a> {
                 rest.sort_by(|a, b| order.compare(a.rank(), b.rank()));
                 listed.extend(rest.drain(..usize::from(TOP_MAX).min(rest.len())));
             }
-            rest.iter().for_each(|sum| add(&mut self.top.other, sum.cpu, 1.0));
+            for sum in &rest {
+                add(&mut self.top.other, sum.cpu, 1.0);
+            }
         } else {
             listed = rest;
         }

@@ -21,7 +21,7 @@ pub(in crate::view) struct TitleText<'a> {
     /// Values of the lines and their levels; empty if they are shown elsewhere.
     pub(in crate::view) values: Vec<(f64, Level)>,
     /// Names and values of the highest processes, the highest first. As many as fit are drawn.
-    pub(in crate::view) processes: Vec<String>,
+    pub(in crate::view) processes: Vec<(String, String)>,
     /// True if the values have their colours, false if they are faint because they are outdated.
     pub(in crate::view) fresh: bool,
 }
@@ -44,6 +44,9 @@ const CUT_NAME_MAX: usize = 5;
 
 /// Columns before and after the names of processes.
 const PROCESS_MARGIN: u16 = 2;
+
+/// Minimum length of a shortened name of a process. Fewer columns are not recognizable.
+const PROCESS_NAME_MIN: usize = 6;
 
 /// Draws the title with the names of some reference lines, as far as they fit. Returns their number.
 pub(super) fn render(figure: &Figure, references: &[Span<'static>], buf: &mut Buffer) -> usize {
@@ -114,14 +117,19 @@ impl Figure<'_> {
         title
     }
 
-    /// Draws the names of the highest processes, as many as fit, between the name and the legend.
+    /// Draws the highest processes, as many as fit, between the name and the legend. The name of a single one
+    /// may be shortened.
     fn render_processes(&self, room: Rect, buf: &mut Buffer) {
+        let Some((name, value)) = self.title.processes.first() else { return };
         let width = room.width.saturating_sub(2 * PROCESS_MARGIN);
         let place = Rect { x: room.x + PROCESS_MARGIN, width, ..room };
-        let names = &self.title.processes;
-        let mut texts =
-            (1..=names.len()).rev().map(|count| format!(" {} ", names[..count].join(", ")));
-        if let Some(text) = texts.find(|text| text.width() <= usize::from(width)) {
+        let texts: Vec<String> =
+            self.title.processes.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let all = (1..=texts.len()).rev().map(|count| format!(" {} ", texts[..count].join(", ")));
+        let name_max = usize::from(width).saturating_sub(value.width() + "   ".len());
+        let short = (name_max >= PROCESS_NAME_MIN)
+            .then(|| format!(" {} {value} ", shortened(name, name_max)));
+        if let Some(text) = all.chain(short).find(|text| text.width() <= usize::from(width)) {
             put(buf, place, &text, self.app.theme.faint());
         }
     }
