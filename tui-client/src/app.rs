@@ -171,7 +171,7 @@ impl App {
         self.now = now;
         match message {
             Message::Event { source, event } => self.apply_event(source, event),
-            Message::Key(_) | Message::Mouse(_) => return self.handle_input(message),
+            Message::Key(_) | Message::Mouse(_) => return self.handle_input(&message),
             Message::Resize(size) => self.size = size,
             Message::Tick => self.handle_tick(),
         }
@@ -179,10 +179,10 @@ impl App {
     }
 
     /// Handles a key or the mouse, and loads the earlier samples of another view.
-    fn handle_input(&mut self, message: Message) -> Flow {
+    fn handle_input(&mut self, message: &Message) -> Flow {
         let (view, destination) = (self.view(), self.selection.destination.take());
         let mut flow = Flow::Continue;
-        match message {
+        match *message {
             Message::Key(key) if key.kind == KeyEventKind::Release => {}
             Message::Key(key) if self.is_for_time_input(key) => self.edit_time_input(key),
             Message::Key(key) => {
@@ -207,11 +207,7 @@ impl App {
         }
         let Some(SourceView { watched, .. }) = self.sources.all().get(source) else { return };
         let has_ended = matches!(event, Event::Ended { .. });
-        let past_end = match &event {
-            Event::Past(PastEvent::Loaded(_)) => Some(false),
-            Event::Past(PastEvent::Failed) => Some(true),
-            _ => None,
-        };
+        let has_past_failed = has_past_failed(&event);
         // Columns of samples keep their place. Without samples, others may take it.
         let was_empty = watched.store().is_empty();
         let mut has_other_columns = false;
@@ -247,10 +243,7 @@ impl App {
             self.check_granted_interval(source);
             self.selection.retain_value_zoom(&self.sources);
         }
-        if let Some(has_failed) = past_end {
-            if has_failed {
-                self.show_message("the agent does not send the earlier samples");
-            }
+        if let Some(has_failed) = has_past_failed {
             self.arrive(has_failed);
         }
         if source != self.sources.shown() {
@@ -368,5 +361,14 @@ impl App {
     /// Returns whether the shown values are up to date or paused. Others are drawn faint.
     pub(crate) fn is_fresh(&self) -> bool {
         self.is_source_fresh(self.sources.shown())
+    }
+}
+
+/// Returns whether a request for earlier samples has failed; `None` for other events than its end.
+fn has_past_failed(event: &Event) -> Option<bool> {
+    match event {
+        Event::Past(PastEvent::Loaded(_)) => Some(false),
+        Event::Past(PastEvent::Failed) => Some(true),
+        _ => None,
     }
 }

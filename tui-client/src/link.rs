@@ -18,6 +18,7 @@ mod read_options;
 mod reader;
 mod reasoned;
 mod recorder;
+mod requests;
 mod running_agent;
 mod ssh;
 mod tcp;
@@ -35,7 +36,7 @@ use std::time::Duration;
 
 use loadline_agent::Clock;
 use loadline_common::without_error_number;
-use loadline_protocol::{History, PING, Request, Time};
+use loadline_protocol::Time;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -48,8 +49,8 @@ pub use events::{EVENTS_MAX, Events, events_max};
 use events::{send, send_all};
 use logins::{Logins, Retry};
 pub use options::{LinkOptions, TlsClientFiles};
-use overdue::{RowWatch, Step};
-use past::{PastLoader, PastRequest};
+use overdue::RowWatch;
+use past::PastLoader;
 pub(crate) use read_options::TIME_OPTIONS;
 pub use read_options::{ReadOptions, TypedRequest};
 use reader::READ_BYTES;
@@ -57,6 +58,7 @@ pub use reader::StreamReader;
 pub(crate) use reasoned::ReasonedReader;
 pub(crate) use recorder::FileRecorder;
 pub use recorder::Recorder;
+use requests::take_step;
 pub use ssh::SshCommand;
 use terminal::TerminalLoan;
 pub use terminal::{TerminalAccess, TerminalLender};
@@ -259,13 +261,7 @@ impl Link {
             if let Some(end) = end {
                 return end;
             }
-            let sent = if Instant::now() >= clock_at {
-                clock_at = Instant::now() + CLOCK_INTERVAL;
-                self.repeat_request(&mut stream, events).await
-            } else {
-                self.load_past(&mut stream, events).await
-            };
-            if let Some(end) = sent {
+            if let Some(end) = self.send_further(&mut stream, &mut clock_at, events).await {
                 return end;
             }
         }
@@ -284,22 +280,6 @@ impl Link {
         }
         send_all(events, self.reader.drain_events()).await;
         send_all(events, remark.map(Event::Overdue)).await;
-    }
-
-    /// Takes what has arrived of earlier samples, and asks for more if the user wants to see more.
-    /// Returns the reason to disconnect if that fails.
-    async fn load_past(
-        &mut self,
-        stream: &mut (impl AsyncWrite + Unpin),
-        events: &mpsc::Sender<Event>,
-    ) -> Option<Disconnect> {
-        let now = Instant::now();
-        let loaded = self.past.receive(&mut self.reader, now);
-        let silent = self.rows_at.map(|at| now - at).unwrap_or_default();
-        let (complete, request) = self.past.next(&mut self.reader, now, silent);
-        send_all(events, loaded.into_iter().chain(complete).map(Event::Past)).await;
-        let sent = self.send_request(stream, events, Some(request?)).await;
-        sent.err().map(|error| classify_error(&error))
     }
 
     fn answer_timeout(&self, connect_time: Duration) -> Duration {
@@ -359,54 +339,6 @@ impl Link {
         }
         self.reader.decide_plain();
         self.reader.take_disconnect()
-    }
-
-    /// Sends another request, if the server knows requests. Returns the reason if that fails.
-    async fn repeat_request(
-        &mut self,
-        stream: &mut (impl AsyncWrite + Unpin),
-        events: &mpsc::Sender<Event>,
-    ) -> Option<Disconnect> {
-        if !self.reader.resume_state().answered {
-            return None;
-        }
-        self.send_request(stream, events, None).await.err().map(|error| classify_error(&error))
-    }
-
-    /// Sends a request with the current interval and resume state, and for these earlier samples.
-    async fn send_request(
-        &mut self,
-        stream: &mut (impl AsyncWrite + Unpin),
-        events: &mpsc::Sender<Event>,
-        past: Option<PastRequest>,
-    ) -> io::Result<()> {
-        self.options.interval = *self.interval_receiver.borrow_and_update();
-        let now = self.clock.now();
-        send(events, Event::RequestSent { at: now }).await;
-        let silent = self.rows_at.map(|at| at.elapsed());
-        let mut request = self.options.request(self.reader.resume_state(), now, silent);
-        if let Some((history, before)) = past {
-            let history = Some(History::Last(history));
-            request = Request { history, before: Some(before), ..request };
-        }
-        let request = format!("{request}\n");
-        match timeout(REQUEST_TIMEOUT, write(stream, &request)).await? {
-            // The read side returns the reason.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written,
-        }
-    }
-}
-
-/// Asks the agent, or gives the connection up. Returns the reason in this case.
-async fn take_step(step: Option<Step>, out: &mut (impl AsyncWrite + Unpin)) -> Option<Disconnect> {
-    match step? {
-        Step::GiveUp(after) => Some(no_answer(after)),
-        Step::Ask => match timeout(REQUEST_TIMEOUT, write(out, &format!("{PING}\n"))).await {
-            Err(_) => Some(no_answer(REQUEST_TIMEOUT)),
-            // The read side returns the reason.
-            Ok(_) => None,
-        },
     }
 }
 

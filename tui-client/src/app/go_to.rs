@@ -4,7 +4,7 @@ use crossterm::event::{KeyEvent, KeyModifiers};
 use loadline_protocol::Time;
 
 use super::App;
-use super::past::Destination;
+use super::past::TimeDestination;
 use crate::keys::Action;
 use crate::watched::PastLimit;
 
@@ -47,7 +47,7 @@ impl App {
         self.selection.crosshair = None;
         self.selection.measure(&self.sources);
         let typed = Some(typed.to_owned());
-        self.selection.destination = Some(Destination { time, typed });
+        self.selection.destination = Some(TimeDestination { time, typed });
     }
 
     /// Moves the crosshair to the sample nearest to a time, and centres the view. Shows a message

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use super::past::Destination;
+use super::past::TimeDestination;
 use super::{App, WindowEnd};
 use crate::keys::Action;
 use crate::layout::{Page, TablePosition};
@@ -111,7 +111,7 @@ impl App {
         }
         let has_crosshair = self.selection.crosshair.is_some();
         if has_crosshair && self.is_missing(oldest, oldest) {
-            self.selection.destination = Some(Destination { time: oldest, typed: None });
+            self.selection.destination = Some(TimeDestination { time: oldest, typed: None });
         } else if has_crosshair {
             self.set_crosshair(oldest);
         }

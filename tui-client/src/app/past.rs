@@ -13,7 +13,7 @@ type View = (WindowEnd, Duration, Page, usize, Option<Time>);
 
 /// Time to go to once its samples are loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Destination {
+pub(crate) struct TimeDestination {
     pub(super) time: Time,
     /// Text by which the user asked for the time. `None` moves only the crosshair.
     pub(super) typed: Option<String>,
@@ -81,6 +81,9 @@ impl App {
 
     /// Goes to the destination once its samples have arrived, or do not come.
     pub(super) fn arrive(&mut self, has_failed: bool) {
+        if has_failed {
+            self.show_message("the agent does not send the earlier samples");
+        }
         let ends = self.oldest_reachable().zip(self.sources.newest());
         let (Some(destination), Some((oldest, newest))) = (&self.selection.destination, ends)
         else {
@@ -91,8 +94,8 @@ impl App {
             return;
         }
         match self.selection.destination.take() {
-            Some(Destination { time, typed: Some(typed) }) => self.go_to_loaded(time, &typed),
-            Some(Destination { time, typed: None }) => {
+            Some(TimeDestination { time, typed: Some(typed) }) => self.go_to_loaded(time, &typed),
+            Some(TimeDestination { time, typed: None }) => {
                 let [before, after] = self.times_around(time);
                 if let Some(there) = before.or(after) {
                     self.set_crosshair(there);

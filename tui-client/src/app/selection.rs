@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use loadline_protocol::Time;
 
-use super::past::Destination;
+use super::past::TimeDestination;
 use super::{Drag, Sources, Statistics};
 use crate::charts::Chart;
 
@@ -19,7 +19,7 @@ pub struct Selection {
     /// Time of the mark, the other end of the measured span.
     pub mark: Option<Time>,
     /// Time to go to once its samples are loaded.
-    pub(super) destination: Option<Destination>,
+    pub(super) destination: Option<TimeDestination>,
     /// Statistics between mark and crosshair.
     pub statistics: Option<Statistics>,
     /// Scroll position of the statistics: index of the first visible series.

@@ -139,12 +139,12 @@ impl PastLoader {
         self.slice.take()?;
         let past = reader.past.take()?;
         let rest = past.last_time.map_or(past.span.start, |last| last.shifted_ms(1));
-        let part = past.span.start..rest.min(past.span.end);
+        let arrived = past.span.start..rest.min(past.span.end);
         self.span = self.span.mul_f64(SLICE_GROWTH.0).max(SLICE_SPAN_MIN);
-        if !part.is_empty() {
+        if !arrived.is_empty() {
             self.attempts = 0;
-            self.loaded.insert(part.clone());
-            return Some(PastEvent::Loaded(part));
+            self.loaded.insert(arrived.clone());
+            return Some(PastEvent::Loaded(arrived));
         }
         self.attempts += 1;
         (self.attempts == ATTEMPTS_MAX).then_some(PastEvent::Failed)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use loadline_protocol::{Time, duration_ms};
 
 use super::Watched;
-use super::ingest::gap_after;
+use super::ingest::{Ingest, gap_after};
 use super::samples::Samples;
 use crate::event::{PastEvent, Rows, StreamInfo};
 use crate::time_ranges::TimeRanges;
@@ -50,10 +50,10 @@ impl Past {
         }
     }
 
-    fn begin_stream(&mut self, stream: &StreamInfo, samples: &mut Samples) {
-        samples.set_earlier_columns(stream.schema.columns());
+    fn begin_stream(&mut self, stream: &StreamInfo, ingest: &mut Ingest) {
+        ingest.samples.set_earlier_columns(stream.schema.columns());
         let interval = stream.header.as_ref().and_then(|header| header.interval);
-        self.gap_after = gap_after(interval.unwrap_or_default());
+        self.gap_after = interval.map_or_else(|| ingest.gap_after(), gap_after);
         self.previous = None;
     }
 
@@ -95,10 +95,9 @@ impl Past {
 impl Watched {
     /// Applies an event of earlier samples.
     pub(super) fn apply_past(&mut self, event: PastEvent) {
-        let samples = &mut self.ingest.samples;
         match event {
-            PastEvent::Stream(stream) => self.past.begin_stream(&stream, samples),
-            PastEvent::Rows(rows) => self.past.add(&rows, samples),
+            PastEvent::Stream(stream) => self.past.begin_stream(&stream, &mut self.ingest),
+            PastEvent::Rows(rows) => self.past.add(&rows, &mut self.ingest.samples),
             PastEvent::Look(look) => self.looks.push(look),
             PastEvent::Skipped { count } => {
                 self.past.previous = None;
@@ -159,5 +158,119 @@ impl Watched {
     /// Returns the percentage of the wanted earlier samples that has arrived. `None` if none are wanted.
     pub(crate) fn past_percent(&self) -> Option<u8> {
         self.past.percent()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use loadline_protocol::{Header, RunId};
+
+    use super::super::tests::{ms, sample, stream};
+    use super::*;
+    use crate::event::{Event, Sample};
+
+    fn past(watched: &mut Watched, event: PastEvent) {
+        watched.apply(ms(100_000), Event::Past(event));
+    }
+
+    fn begin(watched: &mut Watched, run: u32, columns: &str) {
+        let header = Header { run: Some(RunId(run)), ..Header::default() };
+        let stream = StreamInfo { header: Some(header), schema: columns.parse().unwrap() };
+        past(watched, PastEvent::Stream(Arc::new(stream)));
+    }
+
+    fn rows(watched: &mut Watched, times: Range<i64>, values: &[f64]) {
+        for second in times {
+            let sample = Sample { values, ..sample(1000 * second, 100_000) };
+            past(watched, PastEvent::Rows(Rows::one(sample)));
+        }
+    }
+
+    /// Returns a source with rows of a column `c1` from 90 s to 99 s, whose agent has samples since 10 s.
+    fn watched() -> Watched {
+        let mut watched = Watched::new("web-1", false, Duration::from_hours(1));
+        let stream = Arc::unwrap_or_clone(stream(Some(1)));
+        let header = stream.header.map(|header| Header { oldest: Some(ms(10_000)), ..header });
+        let events = [
+            Event::Connected,
+            Event::Stream(Arc::new(StreamInfo { header, ..stream })),
+            Event::Live,
+        ];
+        events.into_iter().for_each(|event| watched.apply(ms(100_000), event));
+        for second in 90..100 {
+            let sample = sample(1000 * second, 1000 * second);
+            watched.apply(ms(100_000), Event::Rows(Rows::one(sample)));
+        }
+        watched
+    }
+
+    fn text(watched: &Watched) -> Vec<String> {
+        let samples = (0..watched.store().len()).filter_map(|at| watched.store().get(at));
+        let columns = watched.columns().unwrap().len();
+        let row = |it: crate::store::StoredSample<'_>| {
+            let values = (0..columns).map(|column| format!(" {}", it.value(column)));
+            let gap = if it.gap_before().is_some() { " gap" } else { "" };
+            format!("{}{}{gap}", it.time().as_millis() / 1000, values.collect::<String>())
+        };
+        samples.map(row).collect()
+    }
+
+    #[test]
+    fn samples_of_earlier_runs_have_their_own_columns() {
+        let mut watched = watched();
+        begin(&mut watched, 7, "time:s seq old:B c1");
+        rows(&mut watched, 85..87, &[5.0, 6.0]);
+        begin(&mut watched, 1, "time:s seq c1");
+        rows(&mut watched, 87..90, &[2.0]);
+        past(&mut watched, PastEvent::Loaded(ms(80_000)..ms(90_000)));
+        // Rows go on.
+        watched.apply(ms(100_000), Event::Rows(Rows::one(sample(100_000, 100_000))));
+        let all = text(&watched);
+        let expected = ["85 6 5", "86 6 5", "87 2 NaN gap", "88 2 NaN", "89 2 NaN", "90 1 NaN"];
+        assert_eq!(
+            (&all[..6], all.last().unwrap().as_str()),
+            (&expected.map(String::from)[..], "100 1 NaN")
+        );
+    }
+
+    #[test]
+    fn what_is_wanted_is_what_is_missing() {
+        let mut watched = watched();
+        assert_eq!(watched.missing_past(ms(95_000)..ms(200_000)), None);
+        watched.want_past(Some(ms(0)..ms(200_000)));
+        assert_eq!(watched.wanted_past(), Some(&(ms(10_000)..ms(90_000))));
+        assert_eq!(watched.past_percent(), Some(0));
+        for (from, to, percent) in [(10, 40, Some(37)), (60, 90, Some(75)), (40, 60, None)] {
+            past(&mut watched, PastEvent::Loaded(ms(1000 * from)..ms(1000 * to)));
+            assert_eq!(watched.past_percent(), percent);
+        }
+        assert_eq!(watched.missing_past(ms(0)..ms(200_000)), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_later_samples_missing_again() {
+        let mut watched = watched();
+        past(&mut watched, PastEvent::Loaded(ms(10_000)..ms(90_000)));
+        watched.apply(ms(100_000), Event::Rows(Rows::one(sample(50_000, 100_000))));
+        watched.apply(ms(100_000), Event::Rows(Rows::one(sample(51_000, 100_000))));
+        assert_eq!(watched.missing_past(ms(0)..ms(200_000)), None);
+        assert_eq!(
+            watched.past.loaded.missing(ms(40_000)..ms(60_000)).next(),
+            Some(ms(50_000)..ms(60_000))
+        );
+    }
+
+    #[test]
+    fn lost_samples_are_counted_and_leave_a_gap() {
+        let mut watched = watched();
+        begin(&mut watched, 1, "time:s seq c1");
+        rows(&mut watched, 86..88, &[2.0]);
+        past(&mut watched, PastEvent::Skipped { count: 3 });
+        rows(&mut watched, 88..90, &[2.0]);
+        past(&mut watched, PastEvent::Loaded(ms(86_000)..ms(90_000)));
+        assert_eq!(text(&watched)[..5], ["86 2", "87 2", "88 2 gap", "89 2", "90 1"]);
+        assert_eq!(watched.ingest.skipped, 3);
     }
 }

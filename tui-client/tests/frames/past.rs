@@ -361,9 +361,9 @@ proptest! {
                 Step::Slice(length) => {
                     // A link leaves out what is there.
                     let Some((start, end)) = wanted(&stage) else { continue };
-                    let mut missing = (start..end + 1).filter(|at| *at < 0 && !loaded.contains(at));
+                    let mut missing = (start..=end).filter(|at| *at < 0 && !loaded.contains(at));
                     let Some(start) = missing.next() else { continue };
-                    let end = (start + 1..end + 1).take(length as usize)
+                    let end = (start + 1..=end).take(length as usize)
                         .find(|at| loaded.contains(at)).unwrap_or((start + length).min(end + 1)).min(0);
                     send(&mut stage, 0, start..end);
                     loaded.extend(start..end);

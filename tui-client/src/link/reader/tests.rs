@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::super::read_options::TypedRequest;
 use super::output::WAITING_LOOKS_MAX;
 use super::*;
-use crate::event::{Rows, Sample};
+use crate::event::{PastEvent, Rows, Sample};
 use crate::import::ImportOptions;
 
 const HEADER: &str =
@@ -29,6 +29,12 @@ fn short(event: &Event) -> String {
             let processes = look.processes.iter().map(|process| process.name.to_string());
             format!("look({}: {})", look.top.time, processes.collect::<Vec<_>>().join(","))
         }
+        Event::Past(PastEvent::Stream(stream)) => format!("past({})", stream.schema),
+        Event::Past(PastEvent::Rows(rows)) => {
+            rows.iter().map(|sample| format!("past-{}", row(sample))).collect::<Vec<_>>().join(" ")
+        }
+        Event::Past(PastEvent::Look(look)) => format!("past-look({})", look.processes.len()),
+        Event::Past(PastEvent::Skipped { count }) => format!("past-skipped({count})"),
         other => format!("{other:?}"),
     }
 }
@@ -118,6 +124,73 @@ fn the_oldest_sample_is_known_after_the_header_of_another_run() {
 fn plain_rows_before_the_header_are_dropped() {
     let stream = format!("1 2 3 4 5 6\n{HEADER}1.000 7 1 2\n");
     assert_eq!(Case::new().connection(&stream), "stream(time:s seq a b) 1000#7=[1.0, 2.0]");
+}
+
+/// Returns the events of earlier samples from 1 s to before 5 s, for which a history of 100 s was requested.
+fn earlier(case: &mut Case, lines: &str) -> String {
+    case.connection(&format!("{HEADER}90.000 90 1 2\n"));
+    let span = Time::from_millis(1000)..Time::from_millis(5000);
+    case.reader.past = Some(PastReader::new(span, Duration::from_secs(100)));
+    case.feed(lines);
+    let events = case.events();
+    events.iter().map(short).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn earlier_samples_come_beside_the_rows() {
+    let lines = format!(
+        "{HEADER}# past # loadline/1 run=0000000a\n# past # columns time:s seq a b\n\
+         # past 0.500 1 1 2\n# past 1.000 2 3 4\n91.000 91 1 2\n\
+         # past # top time=2.000 over=5.0\n# past # proc pid=1 name=a cpu=1.0 mem=1\n# past 2.000 3 5 6\n\
+         # past 3.000 4 5\n# past 2.000 5 5 6\n# past # skipped from=6 to=7\n\
+         # past # loadline/1 run=0000000b\n# past # columns time:s seq b c:%\n# past 4.000 1 7 8\n\
+         # past 5.000 2 9 9\n# past # live\n# past 4.500 3 9 9\n"
+    );
+    let mut case = Case::new();
+    let expected = "stream(time:s seq a b) past(time:s seq a b) past-1000#2=[3.0, 4.0] 91000#91=[1.0, 2.0] \
+                    past-look(1) past-2000#3=[5.0, 6.0] past-skipped(2) past(time:s seq b c:%) \
+                    past-4000#1=[7.0, 8.0] faults(2)";
+    assert_eq!(earlier(&mut case, &lines), expected);
+    assert!(case.reader.past.as_ref().unwrap().is_complete);
+    // The columns are those that were chosen.
+    let expected = "past(time:s seq b) past-1000#2=[4.0]";
+    let first = lines.split("91.000").next().unwrap();
+    assert!(earlier(&mut Case::columns("b"), first).ends_with(expected));
+}
+
+#[test]
+fn earlier_samples_that_nobody_asked_for_are_comments() {
+    let lines = "# past # loadline/1\n# past # columns time:s a\n# past 1.000 1\n# past # live\n";
+    let mut case = Case::new();
+    let stream = format!("{HEADER}1.000 7 1 2\n{lines}2.000 8 1 2\n");
+    let rows = "stream(time:s seq a b) 1000#7=[1.0, 2.0] 2000#8=[1.0, 2.0]";
+    assert_eq!(case.connection(&stream), rows);
+    // Lines before the answer belong to an earlier request.
+    assert_eq!(earlier(&mut case, lines), "");
+}
+
+#[test]
+fn a_request_that_was_read_late_lacks_its_first_samples() {
+    let header = HEADER.replace("web-1", "web-1 now=103.000");
+    let mut case = Case::new();
+    earlier(&mut case, &header);
+    let span = case.reader.past.unwrap().span;
+    assert_eq!(span, Time::from_millis(3000)..Time::from_millis(5000));
+}
+
+#[test]
+fn a_new_run_does_not_change_the_oldest_sample_of_the_agent() {
+    let answer = HEADER.replace("web-1", "web-1 now=90.000 oldest=7.000");
+    let mut case = Case::new();
+    case.connection(&format!("{answer}90.000 90 1 2\n{}", HEADER.replace("0a", "0b")));
+    let oldest = |case: &Case| case.reader.header().and_then(|header| header.oldest);
+    assert_eq!(oldest(&case), Some(Time::from_millis(7000)));
+    case.feed(HEADER.replace("web-1", "web-1 now=95.000"));
+    assert_eq!(oldest(&case), None, "another agent has answered");
+    // A recording cannot be asked.
+    let mut file = Case::reading(StreamReader::without_request(ReadOptions::default()));
+    file.feed(&answer);
+    assert_eq!(oldest(&file), None);
 }
 
 #[test]
