@@ -42,6 +42,17 @@ pub(crate) fn can_fill_up(point: &str, mount: &Mount<'_>) -> bool {
         && !(is_listed(FULL_KINDS) || is_listed(STACKED_KINDS))
 }
 
+/// Returns whether `mount` is a tmpfs that users can fill, such as `/tmp` or `/dev/shm`. False for the
+/// root: on appliances it holds the system, and is always nearly full.
+pub(crate) fn is_memory_of_users(point: &str, mount: &Mount<'_>) -> bool {
+    let is_read_only = mount.super_options.split(',').any(|option| option == "ro");
+    let is_local = point == SHARED_MEMORY || is_local_filesystem(point, mount.kind);
+    mount.kind == "tmpfs" && point != "/" && is_local && !is_read_only
+}
+
+/// Shared memory of programs, the one file system below `/dev` that users can fill.
+const SHARED_MEMORY: &str = "/dev/shm";
+
 const MEMORY_KINDS: &str = "efivarfs functionfs nfsd ramfs resctrl rootfs tmpfs";
 
 const FULL_KINDS: &str = "cramfs erofs iso9660 romfs squashfs udf";

@@ -27,8 +27,14 @@ pub(super) struct Filesystems {
     _stop: mpsc::Sender<()>,
 }
 
-/// File system by its mount point, and its use in %. NaN if unknown.
-type Filesystem = (String, f64);
+/// File system that can fill up.
+struct Filesystem {
+    point: String,
+    /// Use in %. NaN if unknown.
+    used: f64,
+    /// True for a tmpfs. It counts for the fullest file system and has no column, since many come and go.
+    in_memory: bool,
+}
 
 #[derive(Default)]
 struct Reading {
@@ -65,21 +71,24 @@ impl Filesystems {
 
     /// Returns the use of the fullest file system, %.
     pub(super) fn fullest_percent(&mut self) -> Option<f64> {
-        let fullest = |all: &[Filesystem]| all.iter().map(|(_, used)| *used).reduce(f64::max);
+        let fullest = |all: &[Filesystem]| all.iter().map(|it| it.used).reduce(f64::max);
         self.read(fullest).filter(|used| !used.is_nan())
     }
 
     /// Returns the mount points of the file systems.
     pub(super) fn points(&mut self) -> Vec<String> {
-        self.read(|all| all.iter().map(|(point, _)| point.clone()).collect())
+        let points = |all: &[Filesystem]| {
+            all.iter().filter(|it| !it.in_memory).map(|it| it.point.clone()).collect()
+        };
+        self.read(points)
     }
 
     /// Appends the use of the file systems at these mount points, %. NaN if unknown.
     pub(super) fn append_percents(&mut self, points: &[String], values: &mut Vec<f64>) {
         self.read(|all| {
             let used = |point: &String| {
-                let found = all.iter().find(|(other, _)| other == point);
-                found.map_or(f64::NAN, |(_, used)| *used)
+                let found = all.iter().find(|it| it.point == *point);
+                found.map_or(f64::NAN, |it| it.used)
             };
             values.extend(points.iter().map(used));
         });
@@ -102,10 +111,10 @@ impl Filesystems {
 fn read_once(reader: &mut Reader, shared: &Mutex<Reading>) {
     let reading = || shared.lock().unwrap_or_else(PoisonError::into_inner);
     let mut filesystems = Vec::new();
-    for point in reader.points() {
+    for (point, in_memory) in reader.points() {
         reading().querying = Some(point.clone());
         let used = reader.used_percent(&point).unwrap_or(f64::NAN);
-        filesystems.push((point, used));
+        filesystems.push(Filesystem { point, used, in_memory });
     }
     let now = Some(Instant::now());
     *reading() = Reading { filesystems, at: now, querying: None };
@@ -119,7 +128,7 @@ fn used_percent(used: u64, available: u64) -> Option<f64> {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use crate::kernel::filesystem_filter::can_fill_up;
+    use crate::kernel::filesystem_filter::{can_fill_up, is_memory_of_users};
     use crate::kernel::mounts::{Mount, MountsFile, Space};
     use crate::kernel::root::Root;
 
@@ -137,22 +146,26 @@ mod reader {
         }
 
         /// Returns the mount points of the file systems that can fill up, each file system once, in
-        /// mount order. The root if there are none.
-        pub(super) fn points(&mut self) -> Vec<String> {
-            let mut found: Vec<(String, String)> = Vec::new();
+        /// mount order, and whether they are in memory. The root if none is on a disk.
+        pub(super) fn points(&mut self) -> Vec<(String, bool)> {
+            // `None` as the device of a file system in memory, because all have the same.
+            let mut found: Vec<(Option<String>, String)> = Vec::new();
             self.mounts.for_each(|mount| {
                 let (device, point) = (Mount::unescape(mount.device), Mount::unescape(mount.point));
                 found.retain(|(_, older)| !is_hidden(older, &point));
                 // Bind mounts and subvolumes have the device of another mount.
-                let is_new = found.iter().all(|(known, _)| *known != device);
-                if can_fill_up(&point, &mount) && is_new && found.len() < FILESYSTEMS_MAX {
-                    found.push((device.into_owned(), point.into_owned()));
+                let is_new = found.iter().all(|(known, _)| known.as_deref() != Some(&*device));
+                let is_on_disk = can_fill_up(&point, &mount) && is_new;
+                if (is_on_disk || is_memory_of_users(&point, &mount))
+                    && found.len() < FILESYSTEMS_MAX
+                {
+                    found.push((is_on_disk.then(|| device.into_owned()), point.into_owned()));
                 }
             });
-            if found.is_empty() {
-                return vec!["/".to_owned()];
+            if found.iter().all(|(device, _)| device.is_none()) {
+                found.insert(0, (Some(String::new()), "/".to_owned()));
             }
-            found.into_iter().map(|(_, point)| point).collect()
+            found.into_iter().map(|(device, point)| (point, device.is_none())).collect()
         }
 
         /// May block.
@@ -183,7 +196,12 @@ mod reader {
             };
             let text: String = mounts.iter().map(line).collect();
             let files = TestRoot::with(&[("proc/self/mountinfo", &text)]);
-            assert_eq!(Reader::new(&files.root()).points().join(" "), expected, "{mounts:?}");
+            let points = Reader::new(&files.root()).points();
+            let text = |(point, in_memory): (String, bool)| {
+                if in_memory { format!("({point})") } else { point }
+            };
+            let points: Vec<String> = points.into_iter().map(text).collect();
+            assert_eq!(points.join(" "), expected, "{mounts:?}");
         }
 
         #[test]
@@ -202,7 +220,7 @@ mod reader {
                     "/dev/sdd1 fuseblk /mnt/usb\\040disk",
                     "tank/media zfs /tank/media",
                 ],
-                "/ /volume1 /mnt/usb disk /tank/media",
+                "/ (/run) /volume1 /mnt/usb disk /tank/media",
             );
         }
 
@@ -211,6 +229,9 @@ mod reader {
             check(&["none tmpfs /", "/dev/md9 ext4 /mnt/HDA_ROOT"], "/mnt/HDA_ROOT");
             check(&["none tmpfs /"], "/");
             check(&[], "/");
+            let in_memory =
+                ["tmpfs tmpfs /tmp", "tmpfs tmpfs /dev/shm", "tmpfs tmpfs /sys/fs/cgroup ro"];
+            check(&in_memory, "/ (/tmp) (/dev/shm)");
             let files = ["/dev/vda1 ext4 /etc/hosts", "/dev/vda1 ext4 /data"];
             check(&["overlay overlay /", files[0]], "/");
             check(&["overlay overlay /", files[0], files[1]], "/ /data");
@@ -223,7 +244,7 @@ mod reader {
                 ["/dev/sda1 ext4 /", "/dev/sdb1 ext4 /mnt/disk", "/dev/sdc1 xfs /mnt/disks"];
             check(&disks, "/ /mnt/disk /mnt/disks");
             let hidden = [disks[0], disks[1], disks[2], "tmpfs tmpfs /mnt/disk"];
-            check(&hidden, "/ /mnt/disks");
+            check(&hidden, "/ /mnt/disks (/mnt/disk)");
             check(&[disks[0], disks[1], disks[2], "/dev/sdd1 ext4 /mnt"], "/ /mnt");
         }
     }
@@ -242,11 +263,11 @@ mod reader {
             Reader(sysinfo::Disks::new_with_refreshed_list().ok())
         }
 
-        pub(super) fn points(&mut self) -> Vec<String> {
+        pub(super) fn points(&mut self) -> Vec<(String, bool)> {
             let Some(disks) = &mut self.0 else { return Vec::new() };
             disks.refresh(true);
             let own = disks.iter().filter(|disk| !disk.is_read_only());
-            own.map(|disk| disk.mount_point().to_string_lossy().into_owned()).collect()
+            own.map(|disk| (disk.mount_point().to_string_lossy().into_owned(), false)).collect()
         }
 
         pub(super) fn used_percent(&self, point: &str) -> Option<f64> {
@@ -270,7 +291,12 @@ mod tests {
 
     /// Returns file systems as read some time ago.
     fn read_before(age: Duration, all: &[(&str, f64)]) -> Filesystems {
-        let filesystems = all.iter().map(|(point, used)| ((*point).to_owned(), *used)).collect();
+        let filesystem = |(point, used): &(&str, f64)| Filesystem {
+            point: (*point).to_owned(),
+            used: *used,
+            in_memory: point.starts_with("/tmp"),
+        };
+        let filesystems = all.iter().map(filesystem).collect();
         let at = Instant::now().checked_sub(age);
         let querying = Some("/mnt/usb".to_owned());
         let shared = Arc::new(Mutex::new(Reading { filesystems, at, querying }));
@@ -285,8 +311,11 @@ mod tests {
         check(&[("/", 21.0), ("/volume1", 93.5), ("/boot", 40.0)], Some(93.5));
         check(&[("/", f64::NAN), ("/volume1", 93.5)], Some(93.5));
         check(&[("/volume1", 93.5), ("/", f64::NAN)], Some(93.5));
+        check(&[("/", 21.0), ("/tmp", 100.0)], Some(100.0));
         check(&[("/", f64::NAN)], None);
         check(&[], None);
+        let mut with_memory = read_before(Duration::ZERO, &[("/", 21.0), ("/tmp", 100.0)]);
+        assert_eq!(with_memory.points(), ["/"]);
     }
 
     #[test]

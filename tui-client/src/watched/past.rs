@@ -198,7 +198,9 @@ mod tests {
             Event::Stream(Arc::new(StreamInfo { header, ..stream })),
             Event::Live,
         ];
-        events.into_iter().for_each(|event| watched.apply(ms(100_000), event));
+        for event in events {
+            watched.apply(ms(100_000), event);
+        }
         for second in 90..100 {
             let sample = sample(1000 * second, 1000 * second);
             watched.apply(ms(100_000), Event::Rows(Rows::one(sample)));

@@ -112,10 +112,12 @@ fn each_problem_has_its_sentence() {
     let mut text = String::new();
     for (fields, fault) in faults {
         let mut stage = machine(fields, fault, 130);
-        text += &format!("{}\n", finding(&mut stage, 120, 36));
+        text.push_str(&finding(&mut stage, 120, 36));
+        text.push('\n');
         look(&mut stage);
         for (width, height) in [(120, 36), (80, 24), (40, 12)] {
-            text += &format!("{}\n", finding(&mut stage, width, height));
+            text.push_str(&finding(&mut stage, width, height));
+            text.push('\n');
         }
     }
     check_text("findings", &text);
