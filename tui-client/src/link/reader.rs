@@ -245,20 +245,7 @@ impl StreamReader {
 
     fn handle_note(&mut self, note: Note) {
         match &note {
-            Note::Header(header) => {
-                self.output.begin_header(header.run);
-                self.past.iter_mut().for_each(|past| past.begin(header.now));
-                self.warn_of_pending_rows();
-                // Pending rows are dropped: the answer to the request contains them.
-                // A recording of a plain stream starts with an empty header.
-                let nothing = Header { version: header.version, ..Header::default() };
-                // Only an agent that was asked can be asked for earlier samples. The header of a new run
-                // is no answer.
-                let known = || self.header().filter(|_| header.now.is_none())?.oldest;
-                let oldest = header.oldest.or_else(known).filter(|_| !self.is_unrequested);
-                let header = Some(Header { oldest, ..header.clone() });
-                self.subscribe(header.filter(|header| *header != nothing), None);
-            }
+            Note::Header(header) => self.handle_header(header),
             Note::Columns(columns) => self.handle_columns(columns),
             Note::Live => self.output.events.push(Event::Live),
             Note::Skipped { from, to } => {

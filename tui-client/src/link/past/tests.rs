@@ -25,7 +25,7 @@ const BUFFER_BYTES: usize = 16 << 20;
 
 /// Agent with samples of a day, one a second.
 #[derive(Debug, Clone)]
-struct Agent {
+struct DayAgent {
     begun: Instant,
     /// True if the header names the oldest sample.
     names_oldest: bool,
@@ -41,9 +41,9 @@ struct Agent {
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-impl Agent {
-    fn new() -> Agent {
-        Agent {
+impl DayAgent {
+    fn new() -> DayAgent {
+        DayAgent {
             begun: Instant::now(),
             names_oldest: true,
             slices_max: usize::MAX,
@@ -166,9 +166,9 @@ fn s(seconds: i64) -> Time {
     Time::from_millis(seconds * 1000)
 }
 
-/// Screen that a link serves.
-struct Screen {
-    agent: Agent,
+/// Receiver of the events of a link.
+struct LinkUser {
+    agent: DayAgent,
     wish: watch::Sender<Option<Range<Time>>>,
     events: mpsc::Receiver<Event>,
     /// Times of the rows, in seconds.
@@ -181,9 +181,9 @@ struct Screen {
     has_failed: bool,
 }
 
-impl Screen {
+impl LinkUser {
     /// Returns a screen that has ten minutes of samples.
-    async fn open(agent: &Agent) -> Screen {
+    async fn open(agent: &DayAgent) -> LinkUser {
         let options = LinkOptions {
             history: History::Last(Duration::from_mins(10)),
             ..LinkOptions::default()
@@ -193,7 +193,7 @@ impl Screen {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         tokio::spawn(link.run(sender));
         let (live, past) = (BTreeSet::new(), BTreeSet::new());
-        let mut screen = Screen {
+        let mut screen = LinkUser {
             agent: agent.clone(),
             wish,
             events,
@@ -265,7 +265,7 @@ fn check(times: &BTreeSet<i64>, expected: impl Iterator<Item = i64>) {
 
 #[tokio::test(start_paused = true)]
 async fn a_day_arrives_over_a_slow_path_while_live_rows_stay_on_time() {
-    let mut screen = Screen::open(&Agent::new()).await;
+    let mut screen = LinkUser::open(&DayAgent::new()).await;
     let first = *screen.live.first().unwrap();
     let oldest = START_S - DAY_S;
     let day = screen.wish(oldest, START_S + DAY_S);
@@ -281,8 +281,8 @@ async fn a_day_arrives_over_a_slow_path_while_live_rows_stay_on_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_very_slow_path_still_gets_on() {
-    let agent = Agent { rate: 10_000, ..Agent::new() };
-    let mut screen = Screen::open(&agent).await;
+    let agent = DayAgent { rate: 10_000, ..DayAgent::new() };
+    let mut screen = LinkUser::open(&agent).await;
     let hours = screen.wish(START_S - 7200, START_S - 3600);
     screen.wait_for(hours).await;
     assert!(screen.latest < Duration::from_millis(2500), "{:?}", screen.latest);
@@ -291,8 +291,8 @@ async fn a_very_slow_path_still_gets_on() {
 
 #[tokio::test(start_paused = true)]
 async fn loading_continues_on_the_next_connection() {
-    let agent = Agent { cut_after: 3, ..Agent::new() };
-    let mut screen = Screen::open(&agent).await;
+    let agent = DayAgent { cut_after: 3, ..DayAgent::new() };
+    let mut screen = LinkUser::open(&agent).await;
     let first = *screen.live.first().unwrap();
     let day = screen.wish(START_S - DAY_S, first);
     screen.wait_for(day).await;
@@ -303,7 +303,7 @@ async fn loading_continues_on_the_next_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn another_wish_replaces_the_first_and_nothing_is_loaded_twice() {
-    let mut screen = Screen::open(&Agent::new()).await;
+    let mut screen = LinkUser::open(&DayAgent::new()).await;
     let oldest = START_S - DAY_S;
     screen.wish(oldest, START_S);
     screen.wait_for(s(oldest)..s(oldest + 60)).await;
@@ -327,8 +327,8 @@ async fn another_wish_replaces_the_first_and_nothing_is_loaded_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_delayed_leaves_no_hole() {
-    let agent = Agent { delay: Duration::from_secs(9), ..Agent::new() };
-    let mut screen = Screen::open(&agent).await;
+    let agent = DayAgent { delay: Duration::from_secs(9), ..DayAgent::new() };
+    let mut screen = LinkUser::open(&agent).await;
     let hour = screen.wish(START_S - 7200, START_S - 3600);
     screen.wait_for(hour).await;
     check(&screen.past, START_S - 7200..START_S - 3600);
@@ -336,8 +336,8 @@ async fn a_request_that_is_delayed_leaves_no_hole() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_does_not_know_the_request_is_not_asked() {
-    let agent = Agent { names_oldest: false, ..Agent::new() };
-    let mut screen = Screen::open(&agent).await;
+    let agent = DayAgent { names_oldest: false, ..DayAgent::new() };
+    let mut screen = LinkUser::open(&agent).await;
     screen.wish(START_S - 7200, START_S - 3600);
     while !screen.has_failed {
         screen.next().await;
@@ -347,8 +347,8 @@ async fn an_agent_that_does_not_know_the_request_is_not_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slice_that_does_not_come_is_asked_for_three_times() {
-    let agent = Agent { slices_max: 1, ..Agent::new() };
-    let mut screen = Screen::open(&agent).await;
+    let agent = DayAgent { slices_max: 1, ..DayAgent::new() };
+    let mut screen = LinkUser::open(&agent).await;
     let hour = screen.wish(START_S - 7200, START_S - 3600);
     while !screen.has_failed {
         timeout(Duration::from_mins(1), screen.next()).await.unwrap();
@@ -365,7 +365,7 @@ async fn a_slice_that_does_not_come_is_asked_for_three_times() {
 
 #[tokio::test(start_paused = true)]
 async fn times_before_the_oldest_sample_are_complete() {
-    let mut screen = Screen::open(&Agent::new()).await;
+    let mut screen = LinkUser::open(&DayAgent::new()).await;
     let oldest = START_S - DAY_S;
     let range = screen.wish(oldest - 5000, oldest + 60);
     screen.wait_for(range).await;

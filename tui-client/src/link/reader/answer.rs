@@ -1,4 +1,4 @@
-//! Signs of life of a server, for the watch over its rows.
+//! Answers of a server, and its signs of life for the watch over its rows.
 
 use loadline_protocol::{Header, Time};
 
@@ -7,6 +7,21 @@ use super::phase::{PendingLine, ReaderPhase};
 use crate::link::disconnect::Disconnect;
 
 impl StreamReader {
+    pub(super) fn handle_header(&mut self, header: &Header) {
+        self.output.begin_header(header.run);
+        self.past.iter_mut().for_each(|past| past.begin(header.now));
+        self.warn_of_pending_rows();
+        // Pending rows are dropped: the answer to the request contains them.
+        // A recording of a plain stream starts with an empty header.
+        let nothing = Header { version: header.version, ..Header::default() };
+        // Only an agent that was asked can be asked for earlier samples. The header of a new run
+        // is no answer.
+        let known = || self.header().filter(|_| header.now.is_none())?.oldest;
+        let oldest = header.oldest.or_else(known).filter(|_| !self.is_unrequested);
+        let header = Some(Header { oldest, ..header.clone() });
+        self.subscribe(header.filter(|header| *header != nothing), None);
+    }
+
     /// Returns whether a row was delivered.
     pub(in crate::link) fn has_rows(&self) -> bool {
         self.output.resume.last_received.is_some()
