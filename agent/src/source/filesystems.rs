@@ -28,7 +28,7 @@ pub(super) struct Filesystems {
 }
 
 /// File system that can fill up.
-struct Filesystem {
+struct FilesystemUse {
     point: String,
     /// Use in %. NaN if unknown.
     used: f64,
@@ -38,7 +38,7 @@ struct Filesystem {
 
 #[derive(Default)]
 struct Reading {
-    filesystems: Vec<Filesystem>,
+    filesystems: Vec<FilesystemUse>,
     at: Option<Instant>,
     /// Mount point that is being queried.
     querying: Option<String>,
@@ -71,13 +71,13 @@ impl Filesystems {
 
     /// Returns the use of the fullest file system, %.
     pub(super) fn fullest_percent(&mut self) -> Option<f64> {
-        let fullest = |all: &[Filesystem]| all.iter().map(|it| it.used).reduce(f64::max);
+        let fullest = |all: &[FilesystemUse]| all.iter().map(|it| it.used).reduce(f64::max);
         self.read(fullest).filter(|used| !used.is_nan())
     }
 
     /// Returns the mount points of the file systems.
     pub(super) fn points(&mut self) -> Vec<String> {
-        let points = |all: &[Filesystem]| {
+        let points = |all: &[FilesystemUse]| {
             all.iter().filter(|it| !it.in_memory).map(|it| it.point.clone()).collect()
         };
         self.read(points)
@@ -95,7 +95,7 @@ impl Filesystems {
     }
 
     /// Passes the newest reading to `use_of`, or nothing if it is too old.
-    fn read<T>(&mut self, use_of: impl FnOnce(&[Filesystem]) -> T) -> T {
+    fn read<T>(&mut self, use_of: impl FnOnce(&[FilesystemUse]) -> T) -> T {
         let reading = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = reading.at.is_some_and(|at| at.elapsed() <= AGE_MAX);
         if !is_fresh && !self.is_reported && reading.at.is_some() {
@@ -114,7 +114,7 @@ fn read_once(reader: &mut Reader, shared: &Mutex<Reading>) {
     for (point, in_memory) in reader.points() {
         reading().querying = Some(point.clone());
         let used = reader.used_percent(&point).unwrap_or(f64::NAN);
-        filesystems.push(Filesystem { point, used, in_memory });
+        filesystems.push(FilesystemUse { point, used, in_memory });
     }
     let now = Some(Instant::now());
     *reading() = Reading { filesystems, at: now, querying: None };
@@ -291,7 +291,7 @@ mod tests {
 
     /// Returns file systems as read some time ago.
     fn read_before(age: Duration, all: &[(&str, f64)]) -> Filesystems {
-        let filesystem = |(point, used): &(&str, f64)| Filesystem {
+        let filesystem = |(point, used): &(&str, f64)| FilesystemUse {
             point: (*point).to_owned(),
             used: *used,
             in_memory: point.starts_with("/tmp"),

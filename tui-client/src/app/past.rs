@@ -8,7 +8,7 @@ use super::{App, WindowEnd};
 use crate::layout::Page;
 use crate::watched::PastLimit;
 
-/// What the charts show, as far as it decides which samples are loaded.
+/// Content of the charts, as far as it decides which samples are loaded.
 type View = (WindowEnd, Duration, Page, usize, Option<Time>);
 
 /// Time to go to once its samples are loaded.

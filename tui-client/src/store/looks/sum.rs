@@ -10,7 +10,7 @@ use super::{Looks, Program, StoredLook, StoredProcess, covers};
 use crate::store::ProcessOrder;
 use crate::store::process_order::Rank;
 
-/// Processes that a sum tells apart: those of a day of looks, each with three others. The CPU use of further ones is
+/// Processes with a sum of their own: those of a day of looks, each with three others. The CPU use of further ones is
 /// `other`.
 const SUMMED_MAX: usize = 1 << 16;
 
