@@ -12,6 +12,7 @@
 //! in a hundred of them. The oldest samples may belong to runs that ended before this agent started.
 
 mod cursor;
+mod differences;
 mod looks;
 mod packed;
 mod position;
