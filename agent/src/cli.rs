@@ -109,7 +109,7 @@ pub(crate) struct Options {
     )]
     pub(crate) collect: GroupSet,
 
-    /// List this many processes that use most CPU, and most memory, in each look; 0 turns looks off
+    /// List this many processes that use most CPU, and most memory, in each look: 0 to 50; 0 turns looks off
     ///
     /// Clients get looks on request, every 5 s: names, users and units, never arguments.
     #[arg(long, value_name = "N", default_value_t = AgentSettings::TOP, value_parser = parse_top)]

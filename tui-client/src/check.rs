@@ -31,6 +31,9 @@ const CHECK_INTERVALS: f64 = 2.5;
 /// Number of rows in the report.
 const ROWS_SHOWN: usize = 3;
 
+/// Time after which each clear problem is found: 12 s. Samples that are further apart count by themselves.
+const SPAN_TO_FIND: Duration = Duration::from_secs(12);
+
 /// Maximum number of column names and values in a line of the report.
 const COLUMNS_SHOWN: usize = 24;
 
@@ -226,7 +229,23 @@ impl CheckReport {
         let diagnosis = Diagnosis::at(&self.watched, self.watched.store().newest()?);
         let finding = diagnosis.finding(&self.watched).map(|finding| finding.text(usize::MAX));
         let is_possible = diagnosis.is_possible();
-        is_possible.then(|| finding.unwrap_or_else(|| "no problem found".to_owned()))
+        is_possible.then(|| finding.unwrap_or_else(|| self.no_problem_text()))
+    }
+
+    /// Says that no problem was found, and in how short a time if that may be too short to find one.
+    fn no_problem_text(&self) -> String {
+        let store = self.watched.store();
+        let span =
+            store.newest().zip(store.oldest()).map_or(Duration::ZERO, |(to, from)| to - from);
+        let interval = self.watched.interval().unwrap_or_default();
+        if span.max(interval) >= SPAN_TO_FIND {
+            return "no problem found".to_owned();
+        }
+        let seconds = span.as_secs_f64();
+        format!(
+            "no problem found, in only {seconds:.1} s of samples; a problem may need {} s",
+            SPAN_TO_FIND.as_secs()
+        )
     }
 
     /// Describes thresholds of columns that the source does not have. Another source may have them.
@@ -382,7 +401,7 @@ mod tests {
              1970-01-01T00:00:09.995Z #8  nan 0.41\n\
              faults   1, first: field 1: invalid number \"hello\"\n\
              clock    in sync within 0.005 s\n\
-             finding  no problem found\n"
+             finding  no problem found, in only 0.0 s of samples; a problem may need 12 s\n"
         );
     }
 

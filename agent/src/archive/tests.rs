@@ -7,6 +7,7 @@ use std::process::Command;
 use std::task::Waker;
 
 use loadline_protocol::{Column, History, Look, Process, Schema, Stamp, Time, Top};
+use tokio::time::sleep;
 
 use super::folder::{NEWER, OLDER};
 use super::*;
@@ -54,6 +55,18 @@ struct TestAgent {
     archive: RunningArchive,
 }
 
+/// Opens a state directory that an agent has just left. Another test may be starting a program: until that
+/// runs, it holds all descriptors of this process, the lock included.
+async fn open(folder: &Path) -> Archive {
+    for _ in 0..500 {
+        match Archive::open(folder).await {
+            Err(ArchiveError::InUse { .. }) => sleep(Duration::from_millis(10)).await,
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("{} is still in use", folder.display());
+}
+
 impl TestAgent {
     async fn start(folder: &Path, names: &[&str], history_s: u64, from: i64) -> TestAgent {
         TestAgent::start_with_looks(folder, names, history_s, from, 0).await
@@ -70,7 +83,7 @@ impl TestAgent {
         let (mut ring, schema) = ring(names, history_s);
         let columns = names.len();
         ring.begin(second(from), &vec![from as f64; columns]);
-        let archive = Archive::open(folder).await.unwrap();
+        let archive = open(folder).await;
         let archive = archive.start(&ring.handle, info(schema, top)).await;
         TestAgent { ring, columns, archive }
     }

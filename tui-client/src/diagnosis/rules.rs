@@ -170,7 +170,8 @@ pub(super) const RULES: [Rule; 12] = [
     },
     Rule {
         problem: Problem::TasksBlocked,
-        clear_for: AT_ONCE,
+        // One count may be that of tasks which woke up together.
+        clear_for: COUNTED_TWICE,
         conditions: &[
             condition(blocked_load, ALWAYS, 1.0, 1.5),
             condition(blocked_tasks, 0.5, 0.8, 0.8),

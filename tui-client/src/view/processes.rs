@@ -246,6 +246,9 @@ fn no_look_text(app: &App) -> String {
     if app.selection.statistics.is_some() {
         return "no look at the processes from the mark to the crosshair".to_owned();
     }
+    if watched.past_percent().is_some() && !is_at_live_edge {
+        return "loading the look at this time".to_owned();
+    }
     let time = app.shown_sample().map(|sample| sample.time()).unwrap_or_default();
     let time = app.sources.axis_time(app.sources.shown(), time);
     format!("no look at the processes at {}", app.time_label(time))
