@@ -36,7 +36,7 @@
 //!     match Line::parse(line.unwrap()).unwrap() {
 //!         Line::Note(Note::Columns(columns)) => schema = columns,
 //!         Line::Row(row) => rows.push(schema.parse_row(row).unwrap()),
-//!         Line::Note(_) | Line::Blank => {}
+//!         Line::Note(_) | Line::Past(_) | Line::Blank => {}
 //!     }
 //! }
 //! assert_eq!(rows[0].seq, Some(Seq(4712)));
